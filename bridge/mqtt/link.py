@@ -1,0 +1,105 @@
+"""The seam between the bridge and whichever broker carries its messages.
+
+Up: the broker's side hands every message that is for the gateway to a `Receiver`. Down: the bridge speaks
+through a `Link`. `Gatekeeper` is what a broker of ours asks before it lets anybody in or anything through.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from gateway.core.rights import Action, Principal
+
+Stored = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message for the gateway. `sender` is None when an external broker does not tell."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    sender: Principal | None
+    dup: bool = False
+
+
+class Receiver(Protocol):
+    def receive(self, message: Inbound, stored: Stored | None) -> None:
+        """Take a message; never blocks, never raises for what the message holds.
+
+        `stored` (given for QoS 1 and 2) is called once, in order of arrival, when everything the message
+        caused is on disk: the acknowledgement leaves then.
+        """
+
+    def listening(self, client_id: str, principal: Principal) -> None:
+        """A session has (again) a live subscription to its own `down/` topics: what waits may be sent."""
+
+    def connected(self, client_id: str, principal: Principal, address: str) -> None:
+        """A session was accepted."""
+
+    def disconnected(self, client_id: str, principal: Principal, reason: str) -> None:
+        """A session ended; reason is `goodbye` (DISCONNECT), `will` (anything else), `takeover` or `revoked`."""
+
+
+class Refusal(IntEnum):
+    """CONNACK return codes of MQTT 3.1.1."""
+
+    IDENTIFIER = 2
+    UNAVAILABLE = 3
+    CREDENTIALS = 4
+    NOT_AUTHORIZED = 5
+
+
+class Gatekeeper(Protocol):
+    def admit(
+        self, client_id: str, username: str | None, password: bytes | None, address: str
+    ) -> Principal | Refusal:
+        """Decide a CONNECT. Same answer and the same time for an unknown name and a wrong password."""
+
+    def identify(self, principal: Principal) -> Principal | None:
+        """Who this is now: asked again after rights changed; None ends the session."""
+
+    def allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        """Whether a topic (or, for `subscribe`, a filter) lies within the principal's rights."""
+
+    def for_gateway(self, topic: str) -> bool:
+        """Whether a published topic is handed to the `Receiver`."""
+
+
+class Link(Protocol):
+    """What the bridge says down to devices and out to everybody else."""
+
+    @property
+    def online(self) -> bool:
+        """Whether messages can leave now."""
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expires_at_ms: int | None = None,
+        only_for: str | None = None,
+    ) -> None:
+        """Send in order of calls; never blocks. A message past `expires_at_ms` (UTC) is not delivered.
+
+        `only_for` names a client id: other sessions that subscribe to the topic do not get it.
+        An empty retained payload clears the topic's retained message.
+        """
+
+    def listens(self, client_id: str, topic: str) -> bool:
+        """Whether that client has a live session subscribed to the topic."""
+
+    def refresh(self, client_id: str) -> None:
+        """Ask the gatekeeper again who this client is; end its session if it is nobody any more.
+
+        A session that ends this way, or an offline one that is nobody, loses its stored state.
+        """
+
+    def clear(self, path_prefix: str) -> None:
+        """Clear every retained message whose topic starts with the prefix."""

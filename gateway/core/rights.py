@@ -1,0 +1,132 @@
+"""Who may do what: one rule for every transport.
+
+A message path is a tuple of words without the topic root: `("MC-1", "up", "telemetry")`. Grants and filters
+are paths that may hold `+` (any one word) and end in `#` (any rest, none included), as in MQTT.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Path = tuple[str, ...]
+Action = Literal["publish", "subscribe", "receive"]
+
+
+class Role(StrEnum):
+    USER = "user"
+    TECHNICIAN = "technician"
+    ADMIN = "admin"
+
+
+class ServiceRole(StrEnum):
+    READER = "reader"
+    CONTROLLER = "controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolling:
+    """A device without credentials; `nonce` is its client id."""
+
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleIdentity:
+    id: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program's account (Home Assistant, Node-RED), made by an admin."""
+
+    name: str
+    role: ServiceRole
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: int
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """The gateway itself: all paths under the root."""
+
+
+Principal = Enrolling | ModuleIdentity | Service | Person | Everything
+
+NOTHING: tuple[Path, ...] = ()
+_DISCOVERY: Path = ("discovery", "#")
+_OUT: Path = ("+", "out", "#")
+_ASK: Path = ("+", "ask", "+")
+_ASK_REPLY: Path = ("+", "ask", "+", "reply")
+
+
+def grants(principal: Principal, action: Action) -> tuple[Path, ...]:
+    """The paths over which `principal` may do `action`. Everything else is refused."""
+    sending = action == "publish"
+    match principal:
+        case Enrolling(nonce):
+            return (("register", nonce),) if sending else (("register", nonce, "reply"),)
+        case ModuleIdentity(id, approved=False):
+            return ((id, "up", "register"),) if sending else ((id, "down", "registered"),)
+        case ModuleIdentity(id):
+            return ((id, "up", "#"),) if sending else ((id, "down", "#"),)
+        case Service(_, role):
+            if sending:
+                return (_ASK,) if role is ServiceRole.CONTROLLER else NOTHING
+            return (_OUT, _ASK_REPLY, _DISCOVERY)
+        case Everything():
+            return (("#",),)
+        case _:
+            return NOTHING
+
+
+def allows(principal: Principal, action: Action, what: Path) -> bool:
+    """Whether every path that `what` can stand for lies within one grant of `principal`."""
+    return any(covers(grant, what) for grant in grants(principal, action))
+
+
+def covers(grant: Path, what: Path) -> bool:
+    """Whether `grant` holds all paths of `what`; both may have wildcards.
+
+    A `+` or `#` in `what` is only covered by an equal or wider wildcard, so a filter can never reach
+    further than its grant.
+    """
+    for index, word in enumerate(grant):
+        if word == "#":
+            return True
+        if index >= len(what):
+            return False
+        asked = what[index]
+        if asked == "#" or (word != "+" and word != asked):
+            return False
+    return len(grant) == len(what)
+
+
+def may_see(principal: Principal, owner_id: int | None) -> bool:
+    """Whether a person (or the house itself) may see a module of this owner."""
+    match principal:
+        case Person(id, _, role):
+            return role is not Role.USER or owner_id == id
+        case Service() | Everything():
+            return True
+        case _:
+            return False
+
+
+def may_manage(principal: Principal) -> bool:
+    """Approve, reject, rotate, revoke, assign: technicians and admins."""
+    return isinstance(principal, Everything) or (
+        isinstance(principal, Person) and principal.role in (Role.TECHNICIAN, Role.ADMIN)
+    )
+
+
+def may_administer(principal: Principal) -> bool:
+    """Users, service accounts, settings, maintenance: admins."""
+    return isinstance(principal, Everything) or (
+        isinstance(principal, Person) and principal.role is Role.ADMIN
+    )
