@@ -1,0 +1,111 @@
+"""Settings from the environment (`PASSERELLE_...`) or `passerelle.toml`, same names, checked at start."""
+
+import secrets
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+CONFIG_FILE = Path("passerelle.toml")
+MIN_KEY_BYTES = 32
+# Devices and browsers of the house come from outside, so both doors listen on every interface.
+EVERY_INTERFACE = str(IPv4Address(0))
+
+
+class Settings(BaseSettings):
+    """Every setting of the gateway; `docs` and the README list them with these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="PASSERELLE_", toml_file=CONFIG_FILE, extra="forbid")
+
+    data: Path = Field(Path("data"), description="Folder for the database and keys")
+    http_host: str = Field(EVERY_INTERFACE, description="Address the web listens on")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port of the web, of Socket.IO and of /mqtt")
+    mqtt_host: str = Field(EVERY_INTERFACE, description="Address the embedded broker listens on")
+    mqtt_port: int = Field(1883, ge=0, le=65535, description="Port of the embedded broker")
+    broker_url: str = Field("", description="An existing broker, mqtt://user:pw@host:1883; empty: embedded")
+    database_url: str = Field("", description="Database; empty: SQLite in the data folder")
+    redis_url: str = Field("", description="Redis, for more than one worker")
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="Signs sessions, >= 32 bytes; made and kept in the data folder when empty"
+    )
+    public_url: str = Field("", description="How browsers and devices reach the web, for links")
+    topic_root: str = Field("gw/1", description="First words of every MQTT topic of the gateway")
+    join: Literal["open", "window", "closed"] = Field(
+        "open", description="Whether newcomers may register: open, window (a technician opens it), closed"
+    )
+    pending_ttl: int = Field(3600, ge=60, le=30 * 86400, description="Seconds a newcomer waits for approval")
+    pending_max: int = Field(200, ge=1, le=100_000, description="How many may wait at once")
+    rate_limits: bool = Field(True, description="on or off (off: benchmarks only)")
+    compat: bool = Field(True, description="Aliases of older dialects, on or off")
+    reconcile_every: float = Field(10, gt=0, description="Seconds between firmware reconcile runs")
+    tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for the web and MQTT")
+    tls_key: Path | None = Field(None, description="Its private key (PEM)")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines as text or JSON")
+    logstash_url: str = Field("", description="tcp://host:port that gets every audit row as a JSON line")
+
+    @field_validator("topic_root")
+    @classmethod
+    def _plain_root(cls, value: str) -> str:
+        words = value.split("/")
+        if not all(words) or any(set(word) & set("+#$\0") for word in words):
+            raise ValueError(f"Topic root {value!r} must be words joined by '/', without wildcards or '$'.")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_key(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
+            raise ValueError(f"The secret key must have at least {MIN_KEY_BYTES} bytes.")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data / 'passerelle.db'}"
+
+    @property
+    def url(self) -> str:
+        """Where a person reaches the web."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        scheme = "https" if self.tls_cert else "http"
+        host = "localhost" if self.http_host in (EVERY_INTERFACE, "::", "") else self.http_host
+        return f"{scheme}://{host}:{self.http_port}"
+
+    @property
+    def broker_host(self) -> str:
+        return urlsplit(self.broker_url).hostname or ""
+
+    def signing_key(self) -> str:
+        """The key that signs tokens; made on first use and kept, readable by its owner only."""
+        given = self.secret_key.get_secret_value()
+        return given or kept_secret(self.data / "secret.key")
+
+
+def kept_secret(path: Path) -> str:
+    """A random secret kept in a file that only its owner may read."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(secrets.token_urlsafe(48))
+        part.replace(path)
+    return path.read_text().strip()
