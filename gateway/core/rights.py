@@ -32,8 +32,11 @@ class Enrolling:
 
 @dataclass(frozen=True, slots=True)
 class ModuleIdentity:
+    """A module by its own token. `claim`: the number of its re-enrolment, when it lost the token it had."""
+
     id: str
     approved: bool
+    claim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def grants(principal: Principal, action: Action) -> tuple[Path, ...]:
     match principal:
         case Enrolling(nonce):
             return (("register", nonce),) if sending else (("register", nonce, "reply"),)
-        case ModuleIdentity(id, approved=False):
+        case ModuleIdentity(id, False):
             return ((id, "up", "register"),) if sending else ((id, "down", "registered"),)
         case ModuleIdentity(id):
             return ((id, "up", "#"),) if sending else ((id, "down", "#"),)

@@ -33,7 +33,7 @@ class Job:
 
 
 class Database:
-    """The open database; every method runs on the one thread that opened it."""
+    """The open database. Writes come from the one thread that opened it; reads may come from another."""
 
     def __init__(self, peewee_database: Any) -> None:
         self._db = peewee_database
@@ -65,9 +65,12 @@ class Database:
         self._db.connection().cursor().executemany(sql.replace("(VALUES)", f"VALUES ({marks})"), values)
 
     def read(self, query: Callable[[], T]) -> T:
+        """A query on the calling thread's own connection."""
+        self._db.connect(reuse_if_open=True)
         return query()
 
     def close(self) -> None:
+        """Close the calling thread's connection."""
         self._db.close()
 
 

@@ -1,5 +1,7 @@
 """The tables. Times are UTC milliseconds; digests are hexadecimal SHA-256; JSON is kept as text."""
 
+from typing import Any
+
 from peewee import (
     AutoField,
     BigIntegerField,
@@ -14,6 +16,13 @@ from peewee import (
 )
 
 proxy = DatabaseProxy()
+
+
+def upsert(table: "type[Base]", rows: list[dict[str, Any]]) -> None:
+    """Insert rows; one whose first column is there already replaces all other columns."""
+    for row in rows:
+        first, *rest = row
+        table.insert(**row).on_conflict(conflict_target=[first], preserve=rest).execute()
 
 
 class Base(Model):
@@ -82,11 +91,12 @@ class PresenceRow(Base):
 
 
 class SeriesRow(Base):
-    """One telemetry key of one module."""
+    """One telemetry key of one module; `leaf`: a value within an object that is kept as a key of its own."""
 
     id = IntegerField(primary_key=True)
     module_number = IntegerField(index=True)
     key = TextField()
+    leaf = BooleanField(default=False)
 
     class Meta:
         table_name = "series"

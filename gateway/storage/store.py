@@ -67,6 +67,7 @@ class Store:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "database")
+        self._readers = ThreadPoolExecutor(1, "database reader")
         self._database: Database = await self._on_thread(
             lambda: open_database(self._url, self._lock_timeout_s)
         )
@@ -79,7 +80,9 @@ class Store:
         await self.writer
         if self._next.jobs or self._next.rows:
             log.error("The database could not take what was written last; it is lost.")
+        await self._loop.run_in_executor(self._readers, self._database.close)
         await self._on_thread(self._database.close)
+        self._readers.shutdown()
         self._thread.shutdown()
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
@@ -96,8 +99,13 @@ class Store:
         return await answer
 
     async def read(self, query: Callable[[], T]) -> T:
-        """A query outside any transaction of ours, so that a long one delays no commit that is waited for."""
-        return await self._on_thread(lambda: self._database.read(query))
+        """A query that sees everything handed in before, on a connection and thread of its own.
+
+        So a long one delays no commit. Only reads: the query must not write.
+        """
+        if self._next.jobs or self._next.rows:
+            await self.run(lambda: None)
+        return await self._loop.run_in_executor(self._readers, lambda: self._database.read(query))
 
     def submit(self, work: Callable[[], object]) -> None:
         """Write behind, in order; kept and tried again while the database cannot take it."""

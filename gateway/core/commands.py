@@ -1,0 +1,242 @@
+"""Commands down to modules: checked, queued, delivered in order and once, ended in exactly one way."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.core import audit, clock
+from gateway.core.command_records import insert_command, load_commands, load_page, update_command
+from gateway.core.errors import Conflict, Full, Invalid, NotFound
+from gateway.core.events import CommandChanged, CredentialsChanged, Hub, ModuleRemoved
+from gateway.core.registry import Registry
+from gateway.core.types import Types
+from gateway.core.values import FINAL_STATUSES, Command, CommandStatus, Module
+from gateway.storage.store import Store
+
+QUEUE_MAX = 100
+RECENT_MAX = 50
+ACTION_EXPIRY_S = 60
+MAX_EXPIRY_S = 30 * 86400
+# A command that was taken up, or a setting that got no answer, is given up after this long.
+ANSWER_WITHIN_S = 300
+ANSWERS: frozenset[str] = frozenset({"accepted", "done", "failed", "rejected"})
+
+
+class Carrier(Protocol):
+    """A transport that may have a live session of the module."""
+
+    def deliver(self, command: Command) -> bool:
+        """Send it if the module listens here now; False otherwise."""
+
+
+class _Queue(msgspec.Struct):
+    """Of one module: what has not ended, oldest first, and what ended lately."""
+
+    waiting: deque[Command] = msgspec.field(default_factory=deque)
+    recent: deque[Command] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT_MAX))
+
+
+class Commands:
+    def __init__(self, store: Store, hub: Hub, registry: Registry, types: Types) -> None:
+        self._store = store
+        self._hub = hub
+        self._registry = registry
+        self._types = types
+        self._queues: dict[str, _Queue] = {}
+        self._carriers: list[Carrier] = []
+        self._sending: dict[str, asyncio.Lock] = {}
+        hub.subscribe(ModuleRemoved, self._module_removed)
+        hub.subscribe(CredentialsChanged, self._credentials_changed)
+
+    async def load(self) -> None:
+        for command in await self._store.run(load_commands):
+            self._queue(command.module_id).waiting.append(command)
+
+    def carry(self, carrier: Carrier) -> None:
+        """Add a transport; the first that can deliver does."""
+        self._carriers.append(carrier)
+
+    # Down
+
+    async def send(
+        self, key: str, name: str, params: Mapping[str, Any], by: str, *, expires_in_s: float | None = None
+    ) -> Command:
+        """Check and queue a command; it is durable when this returns, and on its way if the module listens.
+
+        An action expires after 60 s unless told, a setting never. Raises Invalid, Conflict, Full, NotFound.
+        """
+        module = self._registry.find(key)
+        if module.life != "approved":
+            raise Conflict(f"{module.id} is not approved, so it takes no commands.")
+        spec_params = self._types.get(module.type).check_command(name, params)
+        command = self._new(module, name, spec_params, by, expires_in_s)
+        lock = self._sending.setdefault(module.id, asyncio.Lock())
+        async with lock:
+            self._make_room(module, name)
+            await self._store.run(lambda: self._insert(module, command))
+            self._queue(module.id).waiting.append(command)
+        self._hub.publish(CommandChanged(command))
+        self.wake(module.id)
+        return self.get(command.id, module.id)
+
+    def _new(
+        self, module: Module, name: str, params: dict[str, Any], by: str, expires_in_s: float | None
+    ) -> Command:
+        keep = self._types.get(module.type).commands[name].keep
+        if expires_in_s is None:
+            expires_in_s = None if keep else ACTION_EXPIRY_S
+        elif not 0 < expires_in_s <= MAX_EXPIRY_S:
+            raise Invalid(f"A command expires in more than 0 and at most {MAX_EXPIRY_S} seconds.")
+        now_ms = clock.now_ms()
+        return Command(
+            id=secrets.token_hex(8), module_id=module.id, name=name, params=params, status="queued",
+            created_at_ms=now_ms, by=by, history=(("queued", now_ms),),
+            expires_at_ms=None if expires_in_s is None else now_ms + int(expires_in_s * 1000),
+        )  # fmt: skip
+
+    def _insert(self, module: Module, command: Command) -> None:
+        insert_command(module.number, command)
+        audit.write("command.send", module.id, command.by, command=command.name, id=command.id)
+
+    def _make_room(self, module: Module, name: str) -> None:
+        """The newest setting replaces one of the same name that still waits; a full queue refuses."""
+        waiting = self._queue(module.id).waiting
+        if self._types.get(module.type).commands[name].keep:
+            for older in [c for c in waiting if c.name == name and c.status == "queued"]:
+                self._end(older, "canceled", error="A newer one replaced it.")
+        if len(waiting) >= QUEUE_MAX:
+            raise Full(f"{QUEUE_MAX} commands wait for {module.id} already.")
+
+    def wake(self, module_id: str) -> None:
+        """The module may be listening: send what is next, if nothing is on its way."""
+        self._expire(module_id)
+        queue = self._queues.get(module_id)
+        if not queue or not queue.waiting or queue.waiting[0].status != "queued":
+            return
+        head = queue.waiting[0]
+        if any(carrier.deliver(head) for carrier in self._carriers):
+            self._change(head, "sent")
+
+    def resume(self, module_id: str) -> None:
+        """The module has a new session: what was on its way may be lost, so it goes out again.
+
+        The module knows the ids it has had, so nothing is done twice.
+        """
+        queue = self._queues.get(module_id)
+        if queue and queue.waiting and queue.waiting[0].status in ("sent", "accepted"):
+            self._expire(module_id)
+            if queue.waiting:
+                head = queue.waiting[0]
+                any(carrier.deliver(head) for carrier in self._carriers)
+        self.wake(module_id)
+
+    # Back
+
+    def answered(self, module_id: str, id: str, status: str, result: Any = None, error: str | None = None) -> bool:
+        """The module's word on a command; False when it has none such under way."""
+        queue = self._queues.get(module_id)
+        command = next((c for c in queue.waiting if c.id == id), None) if queue else None
+        if command is None or status not in ANSWERS or command.status == "queued":
+            return False
+        if status in FINAL_STATUSES:
+            self._end(command, msgspec.convert(status, CommandStatus), result=result, error=error)
+            self.wake(module_id)
+        elif command.status != "accepted":
+            self._change(command, "accepted")
+        return True
+
+    async def cancel(self, module_id: str, id: str, by: str) -> Command:
+        """Take back a command that has not ended; one that was sent may still be carried out."""
+        command = self.get(id, module_id)
+        if command.ended:
+            raise Conflict(f"The command is {command.status} already.")
+        ended = self._end(command, "canceled", error=f"Cancelled by {by}.")
+        await self._store.run(lambda: audit.write("command.cancel", module_id, by, id=id))
+        self.wake(module_id)
+        return ended
+
+    # Looking
+
+    def of(self, module_id: str) -> list[Command]:
+        """What has not ended and what ended lately, newest first."""
+        queue = self._queues.get(module_id)
+        both = [*queue.waiting, *queue.recent] if queue else []
+        return sorted(both, key=lambda command: command.created_at_ms, reverse=True)
+
+    def get(self, id: str, module_id: str) -> Command:
+        for command in self.of(module_id):
+            if command.id == id:
+                return command
+        raise NotFound(f"There is no command {id[:64]!r} of {module_id}.")
+
+    async def page(self, module_id: str, *, limit: int = 50) -> list[Command]:
+        """Commands of a module from the database, newest first, those that ended long ago included."""
+        module = self._registry.get(module_id)
+        return await self._store.read(lambda: load_page(module.number, module.id, limit))
+
+    # Time
+
+    def tick(self) -> None:
+        """Once a second: what is too late ends."""
+        for module_id in [id for id, queue in self._queues.items() if queue.waiting]:
+            self._expire(module_id)
+            self.wake(module_id)
+
+    def _expire(self, module_id: str) -> None:
+        queue = self._queues.get(module_id)
+        now_ms = clock.now_ms()
+        for command in tuple(queue.waiting) if queue else ():
+            if (ending := _overdue(command, now_ms)) is not None:
+                self._end(command, ending[0], error=ending[1])
+
+    # Within
+
+    def _queue(self, module_id: str) -> _Queue:
+        return self._queues.setdefault(module_id, _Queue())
+
+    def _end(
+        self, command: Command, status: CommandStatus, *, result: Any = None, error: str | None = None
+    ) -> Command:
+        return self._change(command, status, result=result, error=error)
+
+    def _change(self, command: Command, status: CommandStatus, **more: Any) -> Command:
+        history = (*command.history, (status, clock.now_ms()))
+        after = msgspec.structs.replace(command, status=status, history=history, **more)
+        queue = self._queue(command.module_id)
+        place = queue.waiting.index(command)
+        if after.ended:
+            del queue.waiting[place]
+            queue.recent.append(after)
+        else:
+            queue.waiting[place] = after
+        self._store.submit(lambda: update_command(after))
+        self._hub.publish(CommandChanged(after))
+        return after
+
+    def _module_removed(self, event: ModuleRemoved) -> None:
+        self._queues.pop(event.module.id, None)
+        self._sending.pop(event.module.id, None)
+
+    def _credentials_changed(self, event: CredentialsChanged) -> None:
+        """Whoever lost his credential gets nothing that was queued for him."""
+        queue = self._queues.get(event.module_id)
+        for command in tuple(queue.waiting) if queue else ():
+            self._end(command, "canceled", error=f"The module was {event.status}.")
+
+
+def _overdue(command: Command, now_ms: int) -> tuple[CommandStatus, str] | None:
+    """How and why a command ends now, if it does."""
+    last_ms = command.history[-1][1]
+    if command.status == "accepted":
+        if now_ms - last_ms > ANSWER_WITHIN_S * 1000:
+            return "failed", f"It was taken up, but no result came within {ANSWER_WITHIN_S} s."
+    elif command.expires_at_ms is not None:
+        if now_ms >= command.expires_at_ms:
+            return "expired", "It was not delivered in time." if command.status == "queued" else "No answer came."
+    elif command.status == "sent" and now_ms - last_ms > ANSWER_WITHIN_S * 1000:
+        return "failed", f"No answer came within {ANSWER_WITHIN_S} s."
+    return None

@@ -1,0 +1,174 @@
+"""What happened, and the hub that tells everybody who listens.
+
+Events have many listeners; one that fails is logged and hurts nobody.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gateway.core.values import Command, Join, Module
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleAdded(Event):
+    module: Module
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleChanged(Event):
+    """Approved, rejected, renamed, given to somebody; `before` and `after` tell what."""
+
+    before: Module
+    after: Module
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRemoved(Event):
+    """Gone from the registry; `reason` is `expired`, `deleted` or `revoked`."""
+
+    module: Module
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsChanged(Event):
+    """The old token of this module is dead: its live sessions end. `status` is what they are told first."""
+
+    module_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDecided(Event):
+    """A re-enrolment was approved, rejected or expired; `session_key` names the session that waits for it."""
+
+    module_id: str
+    session_key: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingChanged(Event):
+    """Something came to or left the waiting room that is not a module by itself (re-enrolments)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged(Event):
+    module_id: str
+    before: str
+    after: str
+    reason: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryChanged(Event):
+    """These top-level keys have new values now."""
+
+    module_id: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleEventRaised(Event):
+    module_id: str
+    name: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleLogged(Event):
+    module_id: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandChanged(Event):
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredChanged(Event):
+    module_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinChanged(Event):
+    join: Join
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted(Event):
+    person_id: int
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsEnded(Event):
+    """These sessions of a person are dead: sockets opened with them end. None: all of the person's."""
+
+    person_id: int
+    session_ids: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonChanged(Event):
+    """Registered, role or profile changed, removed; `what` says which."""
+
+    person_id: int
+    username: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceChanged(Event):
+    """A service account was made, changed or removed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(Event):
+    """For the people who keep the gateway; `level` is `info`, `warning` or `error`."""
+
+    level: str
+    message: str
+    details: dict[str, Any]
+
+
+E_ = TypeVar("E_", bound=Event)
+Listener = Callable[[Any], None]
+
+
+class Hub:
+    """Events out, to whoever subscribed to their class."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[type[Event], list[Listener]] = defaultdict(list)
+        self.failures = 0
+
+    def subscribe(self, kind: type[E_], listener: Callable[[E_], None]) -> Callable[[], None]:
+        """Call `listener` for every event of this class; returns what ends it."""
+        self._listeners[kind].append(listener)
+        return lambda: self._listeners[kind].remove(listener)
+
+    def publish(self, event: Event) -> None:
+        for listener in tuple(self._listeners[type(event)]):
+            try:
+                listener(event)
+            except Exception:
+                self.failures += 1
+                log.exception("A listener for %s failed.", type(event).__name__)

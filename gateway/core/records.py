@@ -1,0 +1,115 @@
+"""Between the registry's values and their rows; the functions run inside a transaction."""
+
+import uuid as uuids
+from typing import Any
+
+import msgspec
+
+from gateway.core.values import Claim, Module
+from gateway.storage.models import (
+    ClaimRow,
+    CommandRow,
+    DesiredRow,
+    ModuleRow,
+    PresenceRow,
+    ReadingRow,
+    SeriesRow,
+)
+
+_PLAIN = (
+    "id", "uuid", "name", "location", "type", "life", "declared", "owner_id", "hardware", "firmware",
+    "address", "created_at_ms", "registered_at_ms", "expires_at_ms", "decided_by", "decided_at_ms",
+    "decision_reason",
+)  # fmt: skip
+_CLAIM = ("hardware", "firmware", "address", "created_at_ms", "expires_at_ms")
+_OWNED = (ClaimRow, CommandRow, DesiredRow, PresenceRow, SeriesRow)
+
+
+class Digests(msgspec.Struct, frozen=True):
+    """Of a module's token, of the one that replaces it at its first use, and of its shared key."""
+
+    token: str = ""
+    next_token: str = ""
+    shared_key: str = ""
+
+    def columns(self) -> dict[str, str]:
+        return {
+            "token_digest": self.token,
+            "next_token_digest": self.next_token,
+            "shared_key_digest": self.shared_key,
+        }
+
+
+def new_uuid() -> str:
+    return str(uuids.uuid4())
+
+
+def load_modules() -> list[tuple[Module, Digests]]:
+    return [(_module(row), _digests(row)) for row in ModuleRow.select()]
+
+
+def load_claims() -> list[tuple[Claim, str]]:
+    query = ClaimRow.select(ClaimRow, ModuleRow.id).join(
+        ModuleRow, on=(ModuleRow.number == ClaimRow.module_number), attr="module"
+    )
+    return [(_claim(row), row.token_digest) for row in query]
+
+
+def _module(row: ModuleRow) -> Module:
+    values = {name: getattr(row, name) for name in _PLAIN}
+    return Module(**values, number=row.number, information=msgspec.json.decode(row.information))
+
+
+def _digests(row: ModuleRow) -> Digests:
+    return Digests(row.token_digest, row.next_token_digest, row.shared_key_digest)
+
+
+def _claim(row: Any) -> Claim:
+    values = {name: getattr(row, name) for name in _CLAIM}
+    information = msgspec.json.decode(row.information)
+    return Claim(**values, number=row.number, module_id=row.module.id, information=information)
+
+
+def _module_columns(module: Module) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(module, name) for name in _PLAIN}
+    return values | {
+        "folded_id": module.id.lower(),
+        "information": msgspec.json.encode(module.information).decode(),
+    }
+
+
+def insert_module(module: Module, digests: Digests) -> int:
+    """Returns the new number."""
+    return int(ModuleRow.insert(**_module_columns(module), **digests.columns()).execute())
+
+
+def update_module(module: Module, digests: Digests) -> None:
+    values = _module_columns(module) | digests.columns()
+    ModuleRow.update(**values).where(ModuleRow.number == module.number).execute()
+
+
+def delete_module(number: int) -> None:
+    """The row and everything that belongs to it, its history included."""
+    series = SeriesRow.select(SeriesRow.id).where(SeriesRow.module_number == number)
+    ReadingRow.delete().where(ReadingRow.series.in_(series)).execute()
+    for table in _OWNED:
+        table.delete().where(table.module_number == number).execute()
+    ModuleRow.delete().where(ModuleRow.number == number).execute()
+
+
+def insert_claim(claim: Claim, module_number: int, token_digest: str) -> int:
+    values: dict[str, Any] = {name: getattr(claim, name) for name in _CLAIM}
+    information = msgspec.json.encode(claim.information).decode()
+    return int(
+        ClaimRow.insert(
+            **values, information=information, module_number=module_number, token_digest=token_digest
+        ).execute()
+    )
+
+
+def update_claim_token(number: int, token_digest: str) -> None:
+    ClaimRow.update(token_digest=token_digest).where(ClaimRow.number == number).execute()
+
+
+def delete_claim(number: int) -> None:
+    ClaimRow.delete().where(ClaimRow.number == number).execute()

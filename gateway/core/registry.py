@@ -1,0 +1,171 @@
+"""The one registry: the roster, kept on disk. What changes is durable before the call returns."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.core import audit, records, tokens
+from gateway.core.errors import Conflict, Forbidden, Invalid
+from gateway.core.events import CredentialsChanged, Hub, ModuleAdded, ModuleChanged, ModuleRemoved
+from gateway.core.records import Digests
+from gateway.core.rights import Person, Principal, may_manage
+from gateway.core.roster import Roster
+from gateway.core.values import Claim, Module
+from gateway.storage.store import Store
+
+MAX_TEXT = 200
+GATEWAY = "gateway"
+
+
+class Registry(Roster):
+    def __init__(self, store: Store, hub: Hub) -> None:
+        super().__init__()
+        self._store = store
+        self._hub = hub
+        self._inserting = asyncio.Lock()
+
+    async def load(self) -> None:
+        modules, claims = await self._store.run(lambda: (records.load_modules(), records.load_claims()))
+        for module, digests in modules:
+            self._keep(module, digests)
+        for claim, digest in claims:
+            self._keep_claim(claim, digest)
+
+    async def insert(self, drafts: list[tuple[Module, Digests]], note: Callable[[], None]) -> list[Module]:
+        """New modules, all or none; their numbers are given here. `note` writes the audit rows.
+
+        Raises `Conflict` when an id is taken.
+        """
+
+        def work() -> list[int]:
+            note()
+            return [records.insert_module(draft, digests) for draft, digests in drafts]
+
+        async with self._inserting:
+            ids = [draft.id.lower() for draft, _ in drafts]
+            if taken := [id for id in ids if id in self._modules or ids.count(id) > 1]:
+                raise Conflict(f"There is a module {taken[0]!r} already.")
+            numbers = await self._store.run(work)
+            modules = [
+                msgspec.structs.replace(draft, number=number)
+                for (draft, _), number in zip(drafts, numbers, strict=True)
+            ]
+            for module, (_, digests) in zip(modules, drafts, strict=True):
+                self._keep(module, digests)
+        for module in modules:
+            self._hub.publish(ModuleAdded(module))
+        return modules
+
+    async def change(
+        self,
+        module: Module,
+        by: str,
+        action: str,
+        *,
+        digests: Digests | None = None,
+        note: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> Module:
+        """Change fields and digests, with an audit row that holds the fields and `note`."""
+        after = msgspec.structs.replace(module, **changes)
+        before_digests = self._digests[module.number]
+        # Memory first, so that of two people who decide at once the second sees what the first did.
+        self._keep(after, digests or before_digests)
+        details = note or {name: value for name, value in changes.items() if not name.endswith("_ms")}
+
+        def work() -> None:
+            records.update_module(after, digests or before_digests)
+            audit.write(action, module.id, by, **details)
+
+        try:
+            await self._store.run(work)
+        except BaseException:
+            self._keep(module, before_digests)
+            raise
+        self._hub.publish(ModuleChanged(module, after, by))
+        return after
+
+    async def edit(self, key: str, by: Person, **fields: Any) -> Module:
+        """Rename, move or give away a module. Owners rename theirs; giving away is for those who manage."""
+        module = self.visible(key, by)
+        if "owner_id" in fields and not may_manage(by):
+            raise Forbidden("Only a technician or an admin gives a module to somebody.")
+        for name in ("name", "location"):
+            if name in fields and (not isinstance(fields[name], str) or len(fields[name]) > MAX_TEXT):
+                raise Invalid(f"The {name} must be a text of at most {MAX_TEXT} characters.")
+        return await self.change(module, by.name, "module.edit", **fields)
+
+    def digests(self, module: Module) -> Digests:
+        return self._digests[module.number]
+
+    async def rotate_token(self, key: str, by: Person) -> str:
+        """A new token, shown once. The old one works until the new one is used for the first time."""
+        module = self.managed(key, by)
+        token = tokens.new_token()
+        following = msgspec.structs.replace(self.digests(module), next_token=tokens.digest(token))
+        await self.change(module, by.name, "module.rotate_token", digests=following)
+        return token
+
+    async def revoke(self, key: str, by: Person) -> Module:
+        """The module's tokens die and its sessions end; name, history and type stay for a re-enrolment."""
+        module = self.managed(key, by)
+        dead = Digests(shared_key=self.digests(module).shared_key)
+        after = await self.change(module, by.name, "module.revoke", digests=dead)
+        self._hub.publish(CredentialsChanged(module.id, "revoked"))
+        return after
+
+    async def delete(self, key: str, by: Person) -> None:
+        """The module, its history, queue and tokens go."""
+        await self.remove(self.managed(key, by), "deleted", by.name)
+
+    async def remove(self, module: Module, reason: str, by: str) -> None:
+        def work() -> None:
+            records.delete_module(module.number)
+            audit.write("module.remove", module.id, by, reason=reason)
+
+        await self._store.run(work)
+        if self.known(module.id) is not None:
+            self._drop(module)
+            self._hub.publish(ModuleRemoved(module, reason, by))
+
+    async def add_claim(self, draft: Claim, token: str) -> Claim:
+        """A re-enrolment beside its module; an earlier one from the same address gets the new token."""
+        digest = tokens.digest(token)
+        earlier = self.claim_of(draft.module_id, draft.address)
+        if earlier is not None:
+            await self._store.run(lambda: records.update_claim_token(earlier.number, digest))
+            self._keep_claim(earlier, digest)
+            return earlier
+        module_number = self.get(draft.module_id).number
+        number = await self._store.run(lambda: records.insert_claim(draft, module_number, digest))
+        claim = msgspec.structs.replace(draft, number=number)
+        self._keep_claim(claim, digest)
+        return claim
+
+    def take_claim(self, number: int) -> tuple[Claim, str]:
+        """Take a re-enrolment out of memory, so that nobody else decides it; raises `NotFound`."""
+        claim = self.claim(number)
+        return claim, self._drop_claim(number)
+
+    def put_back(self, claim: Claim, token_digest: str) -> None:
+        self._keep_claim(claim, token_digest)
+
+    def forget_claim(self, number: int) -> None:
+        self._store.submit(lambda: records.delete_claim(number))
+
+    def note(self, action: str, subject: str, by: str, **details: Any) -> None:
+        """An audit row for what has no other row of its own."""
+        self._store.submit(lambda: audit.write(action, subject, by, **details))
+
+    def managed(self, key: str, by: Principal) -> Module:
+        """The module, for somebody who manages modules; raises `Forbidden` for others."""
+        if not may_manage(by):
+            raise Forbidden("Only a technician or an admin may do this.")
+        return self.find(key)
+
+    def _token_used(self, module: Module) -> None:
+        super()._token_used(module)
+        digests = self._digests[module.number]
+        self._store.submit(lambda: records.update_module(module, digests))

@@ -1,0 +1,131 @@
+"""The modules and re-enrolments in memory: found by id, proved by token."""
+
+from collections.abc import Iterable
+
+from gateway.core import tokens
+from gateway.core.errors import NotFound
+from gateway.core.records import Digests
+from gateway.core.rights import ModuleIdentity, Principal, may_see
+from gateway.core.values import Claim, Module
+
+NO_DIGESTS = Digests()
+
+
+class Roster:
+    """Ids are unique ignoring case; a token belongs to exactly the id it was given with."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, Module] = {}
+        self._ids: dict[int, str] = {}
+        self._digests: dict[int, Digests] = {}
+        self._claims: dict[int, Claim] = {}
+        self._claim_digests: dict[int, str] = {}
+
+    def all(self) -> Iterable[Module]:
+        return self._modules.values()
+
+    def claims(self) -> Iterable[Claim]:
+        return self._claims.values()
+
+    def known(self, id: str) -> Module | None:
+        return self._modules.get(id.lower())
+
+    def get(self, id: str) -> Module:
+        """By id, ignoring case; raises `NotFound`."""
+        if module := self.known(id):
+            return module
+        raise NotFound(f"There is no module {id[:64]!r}.")
+
+    def find(self, key: str) -> Module:
+        """By id, UUID or number; raises `NotFound`."""
+        if module := self.known(key):
+            return module
+        for module in self._modules.values():
+            if key in (module.uuid, str(module.number)):
+                return module
+        raise NotFound(f"There is no module {key[:64]!r}.")
+
+    def numbered(self, number: int) -> Module | None:
+        id = self._ids.get(number)
+        return self._modules[id] if id is not None else None
+
+    def visible(self, key: str, to: Principal) -> Module:
+        """The module, if `to` may see it; otherwise it does not exist for him."""
+        module = self.find(key)
+        if not may_see(to, module.owner_id):
+            raise NotFound(f"There is no module {key[:64]!r}.")
+        return module
+
+    def claim(self, number: int) -> Claim:
+        try:
+            return self._claims[number]
+        except KeyError:
+            raise NotFound("This re-enrolment is not waiting any more.") from None
+
+    def claim_of(self, module_id: str, address: str) -> Claim | None:
+        """The re-enrolment that this address has under way already."""
+        return next(
+            (c for c in self._claims.values() if c.module_id == module_id and c.address == address), None
+        )
+
+    def waiting(self) -> int:
+        """How many newcomers and re-enrolments wait for a decision."""
+        return sum(module.life == "pending" for module in self._modules.values()) + len(self._claims)
+
+    def authenticate(self, id: object, token: object) -> ModuleIdentity | None:
+        """Who proves himself with this token; None for anything else, in the same time for all."""
+        module = self.known(id) if isinstance(id, str) else None
+        digests = self._digests[module.number] if module else NO_DIGESTS
+        current = tokens.matches(token, digests.token)
+        following = tokens.matches(token, digests.next_token)
+        if module is None or id != module.id or module.life == "rejected":
+            return None
+        if following:
+            self._token_used(module)
+        if current or following:
+            return ModuleIdentity(module.id, module.life == "approved")
+        return self._claimant(module, token)
+
+    def _claimant(self, module: Module, token: object) -> ModuleIdentity | None:
+        for claim in self._claims.values():
+            if claim.module_id == module.id and tokens.matches(token, self._claim_digests[claim.number]):
+                return ModuleIdentity(module.id, False, claim.number)
+        return None
+
+    def _token_used(self, module: Module) -> None:
+        """The token that was to follow was used: it is the token from now on."""
+        digests = self._digests[module.number]
+        self._digests[module.number] = Digests(digests.next_token, "", digests.shared_key)
+
+    def identity_now(self, identity: ModuleIdentity) -> ModuleIdentity | None:
+        """The same identity with the rights it has now; None when it is nobody any more."""
+        module = self.known(identity.id)
+        if module is None or module.life == "rejected":
+            return None
+        if identity.claim:
+            return identity if identity.claim in self._claims else None
+        if not self._digests[module.number].token:
+            return None
+        return ModuleIdentity(module.id, module.life == "approved")
+
+    def knows_key(self, module: Module, shared_key: object) -> bool:
+        """Whether this is the shared key that a person was given for the module."""
+        return tokens.matches(shared_key, self._digests[module.number].shared_key)
+
+    def _keep(self, module: Module, digests: Digests) -> None:
+        self._modules[module.id.lower()] = module
+        self._ids[module.number] = module.id.lower()
+        self._digests[module.number] = digests
+
+    def _keep_claim(self, claim: Claim, token_digest: str) -> None:
+        self._claims[claim.number] = claim
+        self._claim_digests[claim.number] = token_digest
+
+    def _drop_claim(self, number: int) -> str:
+        del self._claims[number]
+        return self._claim_digests.pop(number)
+
+    def _drop(self, module: Module) -> None:
+        del self._modules[module.id.lower()], self._ids[module.number], self._digests[module.number]
+        for claim in [claim for claim in self._claims.values() if claim.module_id == module.id]:
+            self._drop_claim(claim.number)

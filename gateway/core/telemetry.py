@@ -1,0 +1,219 @@
+"""What modules report: checked, newest values in memory, every reading on its way to the history."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.core import clock
+from gateway.core.events import Hub, ModuleRemoved, TelemetryChanged
+from gateway.core.registry import Registry
+from gateway.core.types import MAX_DEPTH, MAX_KEYS, NAME, Types
+from gateway.core.values import Module
+from gateway.storage.models import ReadingRow, SeriesRow
+from gateway.storage.store import Store
+
+INSERT = (
+    "INSERT INTO reading (series, ts_ms, number, text) (VALUES) ON CONFLICT (series, ts_ms)"
+    " DO UPDATE SET number = excluded.number, text = excluded.text"
+)
+MAX_NUMBER = 10**300
+CLOCK_TOLERANCE_MS = 24 * 3600 * 1000
+
+Values = Mapping[str, Any]
+
+
+class _Latest(msgspec.Struct):
+    """The newest value of each key of one module, and the time and series of each."""
+
+    number: int
+    values: dict[str, Any]
+    at_ms: dict[str, int]
+    series: dict[str, int]
+
+
+class Telemetry:
+    """Synchronous and poor in allocations: nothing awaits for a reading."""
+
+    def __init__(self, store: Store, hub: Hub, registry: Registry, types: Types) -> None:
+        self._store = store
+        self._hub = hub
+        self._registry = registry
+        self._types = types
+        self._latest: dict[str, _Latest] = {}
+        self._next_series = 1
+        self._encode = msgspec.json.Encoder().encode
+        self.received = 0
+        self.set_aside: Counter[str] = Counter()
+        hub.subscribe(ModuleRemoved, self._module_removed)
+
+    async def load(self) -> None:
+        """The newest value of every series, so that a restart forgets nothing that is on the screens."""
+        self._next_series, found = await self._store.run(_load_latest)
+        for number, key, series, leaf, ts_ms, value in found:
+            module = self._registry.numbered(number)
+            if module is None:
+                continue
+            latest = self._of(module)
+            latest.series[key] = series
+            latest.at_ms[key] = ts_ms
+            if not leaf and ts_ms:
+                latest.values[key] = value
+
+    def latest(self, module_id: str) -> dict[str, Any]:
+        """The newest values; the caller must not change them."""
+        known = self._latest.get(module_id)
+        return known.values if known else {}
+
+    def report(self, module: Module, values: Values, ts_ms: int | None = None) -> bool:
+        """Take one reading of several keys, at `ts_ms` (the module's word, UTC) or now.
+
+        Keys the type does not declare, and values that do not fit, are set aside and counted, and so is a
+        reading beyond the bounds as a whole. False when it cannot be recorded now: do not acknowledge it.
+        """
+        self.received += 1
+        if not _within_bounds(values):
+            self.set_aside[module.id] += 1
+            return True
+        latest = self._latest.get(module.id) or self._of(module)
+        at_ms = self._time(module, ts_ms)
+        keys, is_open = self._declared(module.type)
+        changed: dict[str, Any] = {}
+        kept = True
+        for key, value in values.items():
+            declared = keys.get(key)
+            if value is None or (declared is None and not is_open) or (declared and declared.fault(value)):
+                self.set_aside[module.id] += 1
+                continue
+            kept = self._record(latest, key, value, at_ms) and kept
+            if at_ms is None or at_ms >= latest.at_ms.get(key, 0):
+                if _differs(latest.values.get(key), value):
+                    changed[key] = latest.values[key] = value
+                if at_ms is not None:
+                    latest.at_ms[key] = at_ms
+        if changed:
+            self._hub.publish(TelemetryChanged(module.id, changed))
+        return kept
+
+    def _declared(self, type_code: int) -> tuple[Mapping[str, Any], bool]:
+        known = self._types.get(type_code)
+        return known.keys, known.open
+
+    def _time(self, module: Module, ts_ms: int | None) -> int | None:
+        """A device's own time, if it can be believed: one that is a day off is its clock's fault."""
+        if ts_ms is None or abs(ts_ms - clock.now_ms()) <= MAX_NUMBER = 10**300
+CLOCK_TOLERANCE_MS:
+            return ts_ms
+        self.set_aside[f"{module.id} clock"] += 1
+        return None
+
+    def _record(self, latest: _Latest, key: str, value: Any, at_ms: int | None) -> bool:
+        if at_ms is None:
+            # Two readings within a millisecond are two readings: the later moves on by one.
+            at_ms = max(clock.now_ms(), latest.at_ms.get(key, 0) + 1)
+            latest.at_ms[key] = at_ms
+        kept = self._append(latest, key, value, at_ms, leaf=False)
+        if isinstance(value, dict):
+            for path, leaf in _leaves(key, value):
+                kept = self._append(latest, path, leaf, at_ms, leaf=True) and kept
+        return kept
+
+    def _append(self, latest: _Latest, key: str, value: Any, at_ms: int, *, leaf: bool) -> bool:
+        series = latest.series.get(key) or self._new_series(latest, key, leaf)
+        number = float(value) if isinstance(value, bool | int | float) else None
+        text = None if number is not None and value is not True and value is not False else self._text(value)
+        return self._store.append(INSERT, (series, at_ms, number, text))
+
+    def _text(self, value: Any) -> str:
+        return self._encode(value).decode()
+
+    def _new_series(self, latest: _Latest, key: str, leaf: bool) -> int:
+        series, number = self._next_series, latest.number
+        self._next_series += 1
+        latest.series[key] = series
+        self._store.submit(
+            lambda: SeriesRow.insert(id=series, module_number=number, key=key, leaf=leaf).execute()
+        )
+        return series
+
+    def _of(self, module: Module) -> _Latest:
+        return self._latest.setdefault(module.id, _Latest(module.number, {}, {}, {}))
+
+    def _module_removed(self, event: ModuleRemoved) -> None:
+        self._latest.pop(event.module.id, None)
+        self.set_aside.pop(event.module.id, None)
+
+    def keys(self, module_id: str) -> list[str]:
+        """Every key that has a history, nested ones as `outer.inner`."""
+        known = self._latest.get(module_id)
+        return sorted(known.series) if known else []
+
+    def series(self, module_id: str, key: str) -> int | None:
+        known = self._latest.get(module_id)
+        return known.series.get(key) if known else None
+
+
+def _within_bounds(values: Values) -> bool:
+    try:
+        return _count(values, 1) <= MAX_KEYS
+    except ValueError:
+        return False
+
+
+def _count(value: Any, depth: int) -> int:
+    """How many keys there are at all levels; raises `ValueError` beyond a bound (depth, name, number)."""
+    if isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise ValueError("too deep")
+        if isinstance(value, list):
+            return sum(_count(item, depth + 1) for item in value)
+        for key in value:
+            if not NAME.match(key):
+                raise ValueError("no name")
+        return len(value) + sum(_count(item, depth + 1) for item in value.values())
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) < MAX_NUMBER):
+        raise ValueError("not a number that can be kept")
+    return 0
+
+
+def _differs(old: Any, new: Any) -> bool:
+    return old != new or isinstance(old, bool) is not isinstance(new, bool)
+
+
+def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """The numbers and booleans within an object, as dotted keys."""
+    for key, inner in value.items():
+        path = f"{prefix}.{key}"
+        if isinstance(inner, dict):
+            yield from _leaves(path, inner)
+        elif isinstance(inner, bool | int | float):
+            yield path, inner
+
+
+def _load_latest() -> tuple[int, list[tuple[int, str, int, bool, int, Any]]]:
+    """The next free series id, and (module number, key, series, leaf, newest time, value) of each series."""
+    found = []
+    highest = 0
+    for series in SeriesRow.select():
+        highest = max(highest, series.id)
+        newest = (
+            ReadingRow.select()
+            .where(ReadingRow.series == series.id)
+            .order_by(ReadingRow.ts_ms.desc())
+            .limit(1)
+            .first()
+        )
+        ts_ms, value = (newest.ts_ms, value_of(newest.number, newest.text)) if newest else (0, None)
+        found.append((series.module_number, series.key, series.id, series.leaf, ts_ms, value))
+    return highest + 1, found
+
+
+def value_of(number: float | None, text: str | None) -> Any:
+    """A reading's value from its two columns."""
+    if text is not None:
+        return msgspec.json.decode(text)
+    return int(number) if number is not None and number.is_integer() else number
+
+

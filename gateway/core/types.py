@@ -1,0 +1,180 @@
+"""Module types: what a kind of device reports, takes and raises. Types are data."""
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.core.errors import Conflict, Invalid, NotFound
+
+BUILTIN = Path(__file__).with_name("builtin_types.toml")
+FIRST_OWN_CODE = 100
+NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+MAX_DEPTH = 4
+MAX_KEYS = 64
+DEFAULT_TIMEOUT_S = 90.0
+
+Kind = Literal["number", "integer", "boolean", "string", "object", "array", "any"]
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A telemetry key or a parameter: its kind, unit (Homie's list), bounds and how to call it."""
+
+    kind: Kind = "any"
+    unit: str = ""
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    required: bool = True
+    default: Any = None
+    label: str = ""
+    device_class: str = ""
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, as the end of a sentence; None when it fits."""
+        if not _KINDS[self.kind](value):
+            return f"must be {_ARTICLES[self.kind]}"
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if self.min is not None and value < self.min:
+                return f"must be at least {self.min:g}"
+            if self.max is not None and value > self.max:
+                return f"must be at most {self.max:g}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
+        if self.pattern and not re.fullmatch(self.pattern, str(value)):
+            return "does not have the form it must have"
+        return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_KINDS: dict[Kind, Callable[[Any], bool]] = {
+    "number": _is_number,
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "string": lambda value: isinstance(value, str),
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "any": lambda value: True,
+}
+_ARTICLES = {
+    "number": "a finite number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "a text",
+    "object": "an object",
+    "array": "a list",
+}
+
+
+class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A command (downlink). `keep`: a setting, which does not expire and of which the newest wins."""
+
+    label: str = ""
+    keep: bool = False
+    params: dict[str, Field] = {}
+
+
+class EventSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    label: str = ""
+    params: dict[str, Field] = {}
+
+
+class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`open`: takes any telemetry key and any event. `timeout_s`: silence after which it is offline."""
+
+    code: int
+    name: str
+    suffix: str = ""
+    open: bool = False
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    keys: dict[str, Field] = {}
+    commands: dict[str, CommandSpec] = {}
+    events: dict[str, EventSpec] = {}
+
+    def check_command(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters to send, defaults filled in; raises `Invalid` with a sentence."""
+        spec = self.commands.get(name)
+        if spec is None:
+            known = ", ".join(sorted(self.commands)) or "none"
+            raise Invalid(f"{self.name} has no command {name[:64]!r}; it has: {known}.")
+        return _checked(spec.params, params, f"command {name!r}")
+
+    def check_event(self, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """An event's object; raises `Invalid` when the type does not declare it or it does not fit."""
+        spec = self.events.get(name)
+        if spec is not None:
+            return _checked(spec.params, data, f"event {name!r}")
+        if self.open and NAME.match(name):
+            return dict(data)
+        raise Invalid(f"{self.name} declares no event {name[:64]!r}.")
+
+
+def _checked(fields: Mapping[str, Field], given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    unknown = [key for key in given if key not in fields]
+    if unknown:
+        raise Invalid(f"The {what} takes no parameter {str(unknown[0])[:64]!r}.")
+    checked: dict[str, Any] = {}
+    for key, declared in fields.items():
+        value = given.get(key, declared.default)
+        if value is None:
+            if declared.required:
+                raise Invalid(f"The {what} needs {key!r}.")
+        elif fault := declared.fault(value):
+            raise Invalid(f"The {what}: {key!r} {fault}.")
+        else:
+            checked[key] = value
+    return checked
+
+
+class Types:
+    """The known types: the built-in ones and those that admins added."""
+
+    def __init__(self, types: Iterable[ModuleType]) -> None:
+        self._types = {known.code: known for known in types}
+
+    def get(self, code: int) -> ModuleType:
+        try:
+            return self._types[code]
+        except KeyError:
+            raise NotFound(f"There is no module type {code}.") from None
+
+    def all(self) -> list[ModuleType]:
+        return sorted(self._types.values(), key=lambda known: known.code)
+
+    def of_suffix(self, module_id: str) -> ModuleType | None:
+        """The type that an id like `MC-1234-STN` tells by its end."""
+        suffix = module_id.rsplit("-", 1)[-1]
+        return next((known for known in self.all() if known.suffix and known.suffix == suffix), None)
+
+    def add(self, new: ModuleType) -> None:
+        """Take an admin's type; raises `Invalid` for a code that is not his, `Conflict` for a taken one."""
+        if new.code < FIRST_OWN_CODE:
+            raise Invalid(f"Codes below {FIRST_OWN_CODE} are the built-in types'.")
+        if new.code in self._types:
+            raise Conflict(f"Type {new.code} is {self._types[new.code].name!r} already.")
+        names = [*new.keys, *new.commands, *new.events]
+        if bad := [name for name in names if not NAME.match(name)]:
+            raise Invalid(f"{bad[0][:64]!r} is no name; use letters, digits and _ . : - (64 at most).")
+        self._types[new.code] = new
+
+
+def builtin() -> list[ModuleType]:
+    """The types of `builtin_types.toml`."""
+    with BUILTIN.open("rb") as file:
+        return msgspec.convert(tomllib.load(file)["type"], list[ModuleType])
+
+
+def declaration(data: Any) -> ModuleType:
+    """A type from plain data; raises `Invalid` saying what does not fit."""
+    try:
+        return msgspec.convert(data, ModuleType)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"This is no type declaration: {error}.") from None
