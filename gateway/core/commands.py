@@ -136,7 +136,9 @@ class Commands:
 
     # Back
 
-    def answered(self, module_id: str, id: str, status: str, result: Any = None, error: str | None = None) -> bool:
+    def answered(
+        self, module_id: str, id: str, status: str, result: Any = None, error: str | None = None
+    ) -> bool:
         """The module's word on a command; False when it has none such under way."""
         queue = self._queues.get(module_id)
         command = next((c for c in queue.waiting if c.id == id), None) if queue else None
@@ -236,7 +238,8 @@ def _overdue(command: Command, now_ms: int) -> tuple[CommandStatus, str] | None:
             return "failed", f"It was taken up, but no result came within {ANSWER_WITHIN_S} s."
     elif command.expires_at_ms is not None:
         if now_ms >= command.expires_at_ms:
-            return "expired", "It was not delivered in time." if command.status == "queued" else "No answer came."
+            delivered = command.status != "queued"
+            return "expired", "No answer came in time." if delivered else "It was not delivered in time."
     elif command.status == "sent" and now_ms - last_ms > ANSWER_WITHIN_S * 1000:
         return "failed", f"No answer came within {ANSWER_WITHIN_S} s."
     return None

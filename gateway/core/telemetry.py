@@ -103,8 +103,7 @@ class Telemetry:
 
     def _time(self, module: Module, ts_ms: int | None) -> int | None:
         """A device's own time, if it can be believed: one that is a day off is its clock's fault."""
-        if ts_ms is None or abs(ts_ms - clock.now_ms()) <= MAX_NUMBER = 10**300
-CLOCK_TOLERANCE_MS:
+        if ts_ms is None or abs(ts_ms - clock.now_ms()) <= CLOCK_TOLERANCE_MS:
             return ts_ms
         self.set_aside[f"{module.id} clock"] += 1
         return None
