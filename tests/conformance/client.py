@@ -152,6 +152,15 @@ class Client(Wire):
                     return packet
             self.pump(max(deadline - time.monotonic(), 0.001))
 
+    def idle(self, seconds: float) -> None:
+        """Take what comes in this time."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self.pump(left)
+            except TimeoutError:
+                return
+
     def wait_closed(self, timeout: float = PATIENCE_S) -> None:
         """Read until the server closes."""
         deadline = time.monotonic() + timeout

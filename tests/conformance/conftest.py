@@ -1,10 +1,13 @@
 """Every conformance test runs against both brokers, each started once."""
 
+import secrets
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
 from .brokers import COMMANDS, Fleet
+from .client import Client
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,15 @@ def ours(fleet):
     """For what the standard leaves open and we promise (RELIABILITY.md)."""
     yield fleet.get("ours")
     fleet.check("ours")
+
+
+@pytest.fixture
+def dial(broker):
+    """`dial(client_id, ...)` is a Client, connected within its `with`."""
+    return partial(Client, broker.port)
+
+
+@pytest.fixture
+def base():
+    """A word that no other test uses, for topics and client ids."""
+    return f"t{secrets.token_hex(6)}"

@@ -32,7 +32,7 @@ class Row:
 
 
 def run(port: int, row: Row, probe: bool) -> tuple[tuple[Packet, ...], bool]:
-    """What the server sent (without our own CONNACK and the probe's PINGRESP), and whether it still serves."""
+    """What the server sent (without our own CONNACK and the probe's PINGRESP), and whether it serves on."""
     with Wire(port) as wire:
         if row.connected:
             wire.send(mqtt.connect(""))
