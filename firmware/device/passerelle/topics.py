@@ -1,0 +1,25 @@
+"""The gateway's topics as a device sees them. A test compares them with the gateway's own."""
+
+UP_REGISTER = "up/register"
+UP_AVAILABILITY = "up/availability"
+UP_TELEMETRY = "up/telemetry"
+UP_REPLY = "up/reply"
+UP_EVENT = "up/event/"  # + the event's name
+UP_LOG = "up/log/"  # + debug, info, warn or error
+
+DOWN_ALL = "down/#"
+DOWN_REGISTERED = "down/registered"
+DOWN_COMMAND = "down/command"
+
+
+def enrolment(root, nonce):
+    return f"{root}/register/{nonce}"
+
+
+def enrolment_reply(root, nonce):
+    return f"{root}/register/{nonce}/reply"
+
+
+def of(root, module_id, words):
+    """A module's own topic: `of("gw/1", "MC-1", UP_REPLY)`."""
+    return f"{root}/{module_id}/{words}"
