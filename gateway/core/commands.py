@@ -224,8 +224,8 @@ class Commands:
         self._sending.pop(event.module.id, None)
 
     def _credentials_changed(self, event: CredentialsChanged) -> None:
-        """Whoever lost his credential gets nothing that was queued for him."""
-        queue = self._queues.get(event.module_id)
+        """Whoever lost his credential gets nothing that was queued for him; a successor does."""
+        queue = self._queues.get(event.module_id) if event.status != "replaced" else None
         for command in tuple(queue.waiting) if queue else ():
             self._end(command, "canceled", error=f"The module was {event.status}.")
 

@@ -83,7 +83,7 @@ class Decisions:
             raise
         self._registry.forget_claim(number)
         self._hub.publish(WaitingChanged())
-        self._hub.publish(CredentialsChanged(module.id, "revoked"))
+        self._hub.publish(CredentialsChanged(module.id, "replaced"))
         self._hub.publish(ClaimDecided(module.id, claim.session_key, "online"))
         return after
 

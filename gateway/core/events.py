@@ -44,7 +44,10 @@ class ModuleRemoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class CredentialsChanged(Event):
-    """The old token of this module is dead: its live sessions end. `status` is what they are told first."""
+    """The old token of this module is dead: its live sessions end.
+
+    `status` is what they are told first: `revoked`, `rejected`, `expired`, or `replaced` by a re-enrolment.
+    """
 
     module_id: str
     status: str

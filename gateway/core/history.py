@@ -81,7 +81,8 @@ def _buckets(series: int, from_ms: int, to_ms: int, step_ms: int, aggregate: str
     bucket = (ReadingRow.ts_ms - ReadingRow.ts_ms % step_ms).alias("bucket")
     query = ReadingRow.select(bucket, _value(aggregate)).where(_within(series, from_ms, to_ms))
     query = query.where(ReadingRow.number.is_null(False)).group_by(bucket).order_by(bucket.desc())
-    rows: list[Point] = list(query.limit(limit).tuples())
+    found: Any = query.limit(limit).tuples()
+    rows: list[Point] = list(found)
     if aggregate == "last":
         return [(start, _at(series, last_ms)) for start, last_ms in rows][::-1]
     return [(start, value) for start, value in rows][::-1]

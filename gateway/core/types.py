@@ -165,6 +165,9 @@ class Types:
             raise Invalid(f"{bad[0][:64]!r} is no name; use letters, digits and _ . : - (64 at most).")
         self._types[new.code] = new
 
+    def remove(self, code: int) -> None:
+        del self._types[code]
+
 
 def builtin() -> list[ModuleType]:
     """The types of `builtin_types.toml`."""

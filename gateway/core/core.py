@@ -1,0 +1,142 @@
+"""The heart as a whole: its parts, opened in order and closed in reverse, and what they say of a module."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core import audit
+from gateway.core.accounts import Accounts
+from gateway.core.audit import Audit
+from gateway.core.commands import Commands
+from gateway.core.decisions import Decisions
+from gateway.core.desired import Desired
+from gateway.core.enrolment import Enrolment
+from gateway.core.events import Hub
+from gateway.core.history import History
+from gateway.core.joining import Joining
+from gateway.core.own_types import OwnTypes
+from gateway.core.people import People
+from gateway.core.presence import PresenceBook
+from gateway.core.registry import Registry
+from gateway.core.services import Services
+from gateway.core.sessions import Sessions
+from gateway.core.telemetry import Telemetry
+from gateway.core.types import Types, builtin
+from gateway.core.values import Module
+from gateway.settings import Settings
+from gateway.storage.store import Store
+
+TICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    settings: Settings
+    store: Store
+    hub: Hub
+    types: Types
+    own_types: OwnTypes
+    registry: Registry
+    joining: Joining
+    enrolment: Enrolment
+    decisions: Decisions
+    presence: PresenceBook
+    telemetry: Telemetry
+    history: History
+    commands: Commands
+    desired: Desired
+    accounts: Accounts
+    services: Services
+    audit: Audit
+
+    def status(self, module: Module) -> str:
+        """`pending` or `rejected`, and once approved whether it is there."""
+        return self.presence.of(module.id).state if module.life == "approved" else module.life
+
+    def describe(self, module: Module) -> dict[str, Any]:
+        """A module as programs and pages see it; times are UTC milliseconds."""
+        presence = self.presence.of(module.id)
+        approved = module.life == "approved"
+        desired = self.desired.of(module.id)
+        return {
+            "id": module.id,
+            "number": module.number,
+            "uuid": module.uuid,
+            "name": module.name,
+            "location": module.location,
+            "type": module.type,
+            "status": presence.state if approved else module.life,
+            "reason": presence.reason if approved else module.decision_reason,
+            "since": presence.since_ms if approved else (module.decided_at_ms or module.created_at_ms),
+            "last_seen": presence.last_seen_ms,
+            "session": presence.session,
+            "unstable": presence.unstable,
+            "owner_id": module.owner_id,
+            "hardware": module.hardware,
+            "telemetry": self.telemetry.latest(module.id),
+            "desired": desired.desired,
+            "reported": desired.reported,
+            "current_firmware": module.firmware or None,
+            "assigned_firmware": None,
+            "registered_at": module.registered_at_ms,
+            "created_at": module.created_at_ms,
+            "expires_at": module.expires_at_ms,
+        }
+
+    async def tick(self) -> None:
+        """Once a second: what time alone decides."""
+        self.presence.tick()
+        self.commands.tick()
+        await self.decisions.expire_due()
+
+    async def tick_for_ever(self) -> None:
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_S)
+
+
+@asynccontextmanager
+async def open_core(settings: Settings) -> AsyncIterator[Core]:
+    """Build, load and (at the end) save the heart."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store(settings.database))
+        hub, types = Hub(), Types(builtin())
+        registry = Registry(store, hub)
+        joining = Joining(store, hub, settings.join)
+        people = People(store, hub)
+        stack.callback(people.close)
+        sessions = Sessions(store, hub, people, settings.signing_key())
+        telemetry = Telemetry(store, hub, registry, types)
+        core = Core(
+            settings=settings,
+            store=store,
+            hub=hub,
+            types=types,
+            own_types=OwnTypes(store, types),
+            registry=registry,
+            joining=joining,
+            enrolment=Enrolment(
+                registry, joining, types, hub,
+                pending_ttl_s=settings.pending_ttl, pending_max=settings.pending_max,
+                rate_limits=settings.rate_limits,
+            ),
+            decisions=Decisions(registry, types, hub),
+            presence=PresenceBook(store, hub, registry, types),
+            telemetry=telemetry,
+            history=History(store, telemetry),
+            commands=Commands(store, hub, registry, types),
+            desired=Desired(store, hub, registry),
+            accounts=Accounts(people, sessions, rate_limits=settings.rate_limits),
+            services=Services(store, hub),
+            audit=Audit(store),
+        )  # fmt: skip
+        for part in (
+            core.own_types, registry, joining, people, sessions, core.presence, telemetry, core.commands,
+            core.desired, core.services,
+        ):  # fmt: skip
+            await part.load()
+        store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
+        yield core
+        core.presence.save()

@@ -1,0 +1,185 @@
+"""People: who they are, what role they have, and the password that proves it."""
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from gateway.core import audit, clock
+from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.core.events import Hub, PersonChanged, SessionsEnded
+from gateway.core.rights import Person, Role, may_administer
+from gateway.storage.models import UserRow
+from gateway.storage.store import Store
+
+USERNAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}\Z")
+PASSWORD_LENGTH = (10, 256)
+# Hashing is slow on purpose, so it has a thread of its own and cannot take all of the machine.
+HASHING_THREADS = 1
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    username: str
+    name: str
+    email: str
+    role: Role
+    active: bool
+    created_at_ms: int
+    last_login_ms: int | None
+
+    @property
+    def person(self) -> Person:
+        return Person(self.id, self.username, self.role)
+
+
+class People:
+    """All of them in memory (a house has few); changes are durable before the call returns."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self._store = store
+        self._hub = hub
+        self._users: dict[int, User] = {}
+        self._hasher = PasswordHash((Argon2Hasher(),))
+        self._hashing = ThreadPoolExecutor(HASHING_THREADS, "password hashing")
+        self._adding = asyncio.Lock()
+        self._hash_of_nobody = ""
+
+    async def load(self) -> None:
+        for row in await self._store.run(lambda: list(UserRow.select())):
+            self._users[row.id] = _user(row)
+        self._hash_of_nobody = await self._hash("the password of nobody")
+
+    def close(self) -> None:
+        self._hashing.shutdown()
+
+    def all(self) -> list[User]:
+        return sorted(self._users.values(), key=lambda user: user.username.lower())
+
+    def get(self, id: int) -> User:
+        try:
+            return self._users[id]
+        except KeyError:
+            raise NotFound(f"There is no user {id}.") from None
+
+    def person(self, id: int) -> Person | None:
+        """Who that is now, with the role of now; None for somebody who is gone or locked."""
+        user = self._users.get(id)
+        return user.person if user and user.active else None
+
+    def named(self, username: str) -> User | None:
+        folded = username.lower()
+        return next((user for user in self._users.values() if user.username.lower() == folded), None)
+
+    async def add(
+        self, username: str, password: str, role: Role, by: str, *, name: str = "", email: str = ""
+    ) -> User:
+        """A new user; raises `Invalid` or `Conflict` with a sentence."""
+        if not USERNAME.match(username):
+            raise Invalid("A user name is 1-64 letters, digits or _ . @ -")
+        hashed = await self._hash(_fit(password))
+        fields: dict[str, Any] = {
+            "username": username, "folded_username": username.lower(), "name": name[:200],
+            "email": email[:200], "role": role.value, "created_at_ms": clock.now_ms(),
+        }  # fmt: skip
+
+        def work() -> User:
+            row = UserRow.create(**fields, password_hash=hashed)
+            audit.write("user.add", username, by, role=role.value)
+            return _user(row)
+
+        async with self._adding:
+            if self.named(username) is not None:
+                raise Conflict(f"There is a user {username!r} already.")
+            user = await self._store.run(work)
+            self._users[user.id] = user
+        self._hub.publish(PersonChanged(user.id, user.username, "registered"))
+        return user
+
+    async def edit(self, id: int, by: Person, **changes: Any) -> User:
+        """Name and e-mail are one's own to change; role and `active` an admin's. The last admin stays."""
+        user = self.get(id)
+        if by.id != id and not may_administer(by):
+            raise Forbidden("Only an admin changes other people's accounts.")
+        if changes.keys() & {"role", "active"}:
+            self._check_power(user, by, changes)
+        after = msgspec.structs.replace(user, **changes)
+
+        def work() -> None:
+            values = {key: str(v) if isinstance(v, Role) else v for key, v in changes.items()}
+            UserRow.update(**values).where(UserRow.id == id).execute()
+            audit.write("user.edit", user.username, by.name, **values)
+
+        await self._store.run(work)
+        self._users[id] = after
+        self._hub.publish(PersonChanged(id, user.username, "role" if "role" in changes else "profile"))
+        if changes.keys() & {"role", "active"}:
+            # Live sockets were let in under the old role.
+            self._hub.publish(SessionsEnded(id, None))
+        return after
+
+    def _check_power(self, user: User, by: Person, changes: dict[str, Any]) -> None:
+        if not may_administer(by):
+            raise Forbidden("Only an admin changes roles.")
+        stays_admin = changes.get("role", user.role) is Role.ADMIN and changes.get("active", user.active)
+        others = [u for u in self._users.values() if u.id != user.id and u.role is Role.ADMIN and u.active]
+        if user.role is Role.ADMIN and not stays_admin and not others:
+            raise Conflict(f"{user.username} is the last admin.")
+
+    async def set_password(self, id: int, password: str, by: str) -> None:
+        hashed = await self._hash(_fit(password))
+        user = self.get(id)
+
+        def work() -> None:
+            UserRow.update(password_hash=hashed).where(UserRow.id == id).execute()
+            audit.write("user.password", user.username, by)
+
+        await self._store.run(work)
+        self._hub.publish(PersonChanged(id, user.username, "password"))
+
+    async def prove(self, username: str, password: str) -> User | None:
+        """The user whose password this is; as long a wait for an unknown name as for a wrong password."""
+        user = self.named(username)
+        hashed = await self._store.run(lambda: _hash_of(user.id)) if user else self._hash_of_nobody
+        loop = asyncio.get_running_loop()
+        given = password[: PASSWORD_LENGTH[1]]
+        right = await loop.run_in_executor(self._hashing, self._hasher.verify, given, hashed)
+        return user if user and user.active and right else None
+
+    async def logged_in(self, user: User) -> None:
+        now_ms = clock.now_ms()
+        self._users[user.id] = msgspec.structs.replace(user, last_login_ms=now_ms)
+        self._store.submit(
+            lambda: UserRow.update(last_login_ms=now_ms).where(UserRow.id == user.id).execute()
+        )
+
+    async def _hash(self, password: str) -> str:
+        return await asyncio.get_running_loop().run_in_executor(self._hashing, self._hasher.hash, password)
+
+
+def _fit(password: str) -> str:
+    shortest, longest = PASSWORD_LENGTH
+    if not shortest <= len(password) <= longest:
+        raise Invalid(f"A password has {shortest} to {longest} characters; length is what makes it strong.")
+    return password
+
+
+def _hash_of(user_id: int) -> str:
+    return str(UserRow.get_by_id(user_id).password_hash)
+
+
+def _user(row: UserRow) -> User:
+    return User(
+        id=row.id,
+        username=row.username,
+        name=row.name,
+        email=row.email,
+        role=Role(row.role),
+        active=row.active,
+        created_at_ms=row.created_at_ms,
+        last_login_ms=row.last_login_ms,
+    )
