@@ -28,10 +28,6 @@ class Session:
         self.welcome = False
         self.dismissed = False
         self._packets = {mqtt.PUBLISH: self._message, mqtt.PUBACK: self._puback, mqtt.SUBACK: self._suback}
-        self._topics = {
-            self._topic(topics.DOWN_REGISTERED): self._registered,
-            self._topic(topics.DOWN_COMMAND): self._command,
-        }
 
     async def run(self, link, hello_every_s):
         """Until the connection breaks; always ends by raising."""
@@ -108,14 +104,14 @@ class Session:
             raise mqtt.Broken("not approved any more")
 
     async def _message(self, flags, body):
+        """A command is acknowledged once it is written down; one there is no room for comes again later."""
         topic, payload, pid = mqtt.received(flags, body)
-        handler = self._topics.get(topic)
-        taken = handler is None or await handler(payload)
-        if pid and taken is not False:
+        if topic == self._topic(topics.DOWN_COMMAND) and not self._commands.take(payload):
+            return
+        if pid:
             await self._link.send(mqtt.acknowledge(pid))
-
-    async def _command(self, payload):
-        return self._commands.take(payload)
+        if topic == self._topic(topics.DOWN_REGISTERED):
+            await self._registered(payload)
 
     async def _registered(self, payload):
         try:
