@@ -78,7 +78,8 @@ def _oldest(series: int, from_ms: int, to_ms: int) -> Iterator[Point]:
 
 
 def _buckets(series: int, from_ms: int, to_ms: int, step_ms: int, aggregate: str, limit: int) -> list[Point]:
-    bucket = (ReadingRow.ts_ms - ReadingRow.ts_ms % step_ms).alias("bucket")
+    # Whole division, then back: the start of the bucket.
+    bucket = (ReadingRow.ts_ms / step_ms * step_ms).alias("bucket")
     query = ReadingRow.select(bucket, _value(aggregate)).where(_within(series, from_ms, to_ms))
     query = query.where(ReadingRow.number.is_null(False)).group_by(bucket).order_by(bucket.desc())
     found: Any = query.limit(limit).tuples()

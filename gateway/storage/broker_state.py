@@ -22,7 +22,7 @@ from gateway.storage.models_broker import (
 T = TypeVar("T")
 Key = tuple[Any, ...]
 Row = tuple[Any, ...]
-BY_SESSION = (BrokerSession, BrokerSubscription, BrokerMessage, BrokerReceived)
+BY_SESSION: tuple[type[Base], ...] = (BrokerSession, BrokerSubscription, BrokerMessage, BrokerReceived)
 
 
 class Writer(Protocol):
@@ -70,7 +70,8 @@ def _columns(table: type[Base]) -> list[str]:
 
 
 def _key_columns(table: type[Base]) -> list[str]:
-    return [f'"{field.column_name}"' for field in table._meta.get_primary_keys()]
+    meta: Any = table._meta
+    return [f'"{field.column_name}"' for field in meta.get_primary_keys()]
 
 
 def _delete_sql(table: type[Base], columns: int) -> str:

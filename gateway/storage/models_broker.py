@@ -26,12 +26,12 @@ class BrokerSession(Base):
 
 class BrokerSubscription(Base):
     key = TextField()
-    filter = TextField()
+    topic_filter = TextField()
     qos = IntegerField()
 
     class Meta:
         table_name = "broker_subscription"
-        primary_key = CompositeKey("key", "filter")
+        primary_key = CompositeKey("key", "topic_filter")
 
 
 class BrokerMessage(Base):
