@@ -1,0 +1,218 @@
+"""amqtt behind our door: its packets, its sessions' life and its broker context, on our exchange.
+
+Nothing of amqtt listens; the door feeds an external listener packets it has already checked. What is mended,
+override by override (tests in tests/bridge/mqtt):
+
+LeanSession                      amqtt builds a state machine (`transitions`) per session: about 40 KB each
+                                 (test_memory)
+DoorHandler.init_from_connect    its own checks close late or not at all; ours are done (test_malformed)
+DoorHandler.serve                the reader loop makes a task per packet, so order is lost (test_order)
+DoorHandler.handle_publish       answers before anything is stored (test_persistence)
+DoorHandler.handle_subscribe     SUBACK leaves when the subscription is stored (test_persistence)
+DoorHandler.handle_unsubscribe   likewise
+FrontedBroker._handle_client_session  four waiting tasks per connection, take-over by sleeping (test_takeover)
+FrontedBroker.add_subscription   scans lists, keeps the first QoS for ever (test_subscriptions)
+FrontedBroker._broadcast_message scans all filters, loses the publisher's QoS (test_subscriptions)
+FrontedBroker.retain_message     forgets at a restart (test_persistence)
+FrontedBroker._session_monitor   walks all sessions each second; the exchange forgets sessions itself
+
+What amqtt carries here is thin: it parses what the door has parsed, and builds CONNACK, SUBACK and UNSUBACK.
+"""
+
+from functools import partial
+from typing import Any, cast
+
+from amqtt.adapters import ReaderAdapter, WriterAdapter
+from amqtt.broker import Broker, BrokerContext, Server
+from amqtt.contexts import BrokerConfig
+from amqtt.mqtt import packet_class
+from amqtt.mqtt.connect import ConnectPacket
+from amqtt.mqtt.packet import PUBLISH, SUBSCRIBE, UNSUBSCRIBE, MQTTFixedHeader
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.mqtt.publish import PublishPacket
+from amqtt.mqtt.suback import SubackPacket
+from amqtt.mqtt.subscribe import SubscribePacket
+from amqtt.mqtt.unsuback import UnsubackPacket
+from amqtt.mqtt.unsubscribe import UnsubscribePacket
+from amqtt.plugins.manager import PluginManager
+from amqtt.session import Session as AmqttSession
+
+from bridge.mqtt.adapters import DoorReader
+from bridge.mqtt.exchange import REFUSED, Exchange
+from bridge.mqtt.outbox import Message
+
+LISTENER = "default"
+CONFIG = {"listeners": {LISTENER: {"type": "external", "bind": "the door"}}, "plugins": {}}
+
+
+class _State:
+    """The two states amqtt asks about, without a machine."""
+
+    __slots__ = ("state",)
+
+    def __init__(self) -> None:
+        self.state = "new"
+
+    def connect(self) -> None:
+        self.state = "connected"
+
+    def disconnect(self) -> None:
+        self.state = "disconnected"
+
+    def is_connected(self) -> bool:
+        return self.state == "connected"
+
+
+class LeanSession(AmqttSession):
+    def _init_states(self) -> None:
+        self.transitions = cast(Any, _State())
+
+
+class DoorHandler(BrokerProtocolHandler):
+    """One connection: packets come in order from the door and are dealt with in order, in one task."""
+
+    exchange: Exchange
+
+    @classmethod
+    async def init_from_connect(
+        cls,
+        reader: ReaderAdapter,
+        writer: WriterAdapter,
+        plugins_manager: PluginManager[BrokerContext],
+        loop: Any = None,
+    ) -> tuple[BrokerProtocolHandler, AmqttSession]:
+        packet = await ConnectPacket.from_stream(reader)
+        session = LeanSession()
+        session.client_id = packet.client_id
+        session.clean_session = packet.clean_session_flag
+        return cls(plugins_manager, loop=loop), session
+
+    @property
+    def door(self) -> DoorReader:
+        return cast(DoorReader, self.reader)
+
+    async def serve(self) -> None:
+        while (header := await MQTTFixedHeader.from_stream(self.door)) is not None:
+            packet = await packet_class(header).from_stream(self.door, fixed_header=header)
+            await _HANDLERS[header.packet_type](self, packet)
+
+    async def handle_publish(self, publish_packet: PublishPacket) -> None:
+        """Route to others; the acknowledgement waits for the door's side and for what this changed."""
+        pending = self.door.tickets.popleft()
+        message = Message(
+            publish_packet.topic_name or "",
+            bytes(publish_packet.data or b""),
+            publish_packet.qos or 0,
+            publish_packet.retain_flag,
+        )
+        if message.retain:
+            self.exchange.retain(message)
+        durable = self.exchange.deliver(message) or message.retain
+        if pending is not None:
+            pending.durable |= durable
+            pending.done()
+
+    async def handle_subscribe(self, subscribe: SubscribePacket) -> None:
+        asked = subscribe.payload.topics if subscribe.payload else []
+        session = self.door.session
+        if self.exchange.sessions.get(session.key) is not session:
+            return  # it ended while this waited
+        codes = [self.exchange.subscribe(session, topic_filter, qos) for topic_filter, qos in asked]
+        number = subscribe.variable_header.packet_id if subscribe.variable_header else 0
+        granted = [(text, code) for (text, _), code in zip(asked, codes, strict=True) if code != REFUSED]
+        self._when_stored(partial(self._subscribed, SubackPacket.build(number, codes).to_bytes(), granted))
+
+    def _subscribed(self, suback: bytes, granted: list[tuple[str, int]]) -> None:
+        door = self.door
+        self._answer(suback)
+        door.subscribed([topic_filter for topic_filter, _ in granted])
+        for topic_filter, qos in granted:
+            self.exchange.send_retained(door.session, topic_filter, qos)
+
+    async def handle_unsubscribe(self, unsubscribe: UnsubscribePacket) -> None:
+        for topic_filter in unsubscribe.payload.topics if unsubscribe.payload else []:
+            self.exchange.unsubscribe(self.door.session, topic_filter)
+        number = unsubscribe.variable_header.packet_id if unsubscribe.variable_header else 0
+        self._when_stored(partial(self._answer, UnsubackPacket.build(number).to_bytes()))
+
+    def _when_stored(self, call: Any) -> None:
+        if self.door.session.persistent:
+            self.exchange.state.when_stored(call)
+        else:
+            call()
+
+    def _answer(self, packet: bytes) -> None:
+        if self.writer is not None:
+            self.writer.write(packet)
+
+
+_HANDLERS: dict[int, Any] = {
+    PUBLISH: DoorHandler.handle_publish,
+    SUBSCRIBE: DoorHandler.handle_subscribe,
+    UNSUBSCRIBE: DoorHandler.handle_unsubscribe,
+}
+
+
+class FrontedBroker(Broker):
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(BrokerConfig.from_dict(CONFIG))
+        self.exchange = exchange
+
+    async def _session_monitor(self) -> None:
+        """Nothing to watch."""
+
+    async def _initialize_client_session(
+        self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
+    ) -> tuple[BrokerProtocolHandler, AmqttSession]:
+        handler, session = await DoorHandler.init_from_connect(reader, writer, self.plugins_manager)
+        cast(DoorHandler, handler).exchange = self.exchange
+        session.remote_address, session.remote_port = remote_address, remote_port
+        session.parent = int(cast(DoorReader, reader).present)
+        return handler, session
+
+    async def _handle_client_session(
+        self,
+        reader: ReaderAdapter,
+        writer: WriterAdapter,
+        client_session: AmqttSession,
+        handler: BrokerProtocolHandler,
+        server: Server,
+        listener_name: str,
+    ) -> None:
+        key, ours = client_session.client_id or "", (client_session, handler)
+        client_session.transitions.connect()
+        handler.attach(client_session, reader, writer)
+        self._sessions[key] = ours
+        try:
+            await handler.mqtt_connack_authorize(True)
+            cast(DoorReader, reader).attached()
+            await cast(DoorHandler, handler).serve()
+        finally:
+            client_session.transitions.disconnect()
+            if self._sessions.get(key) is ours:
+                del self._sessions[key]
+
+    async def add_subscription(self, subscription: tuple[str, int], session: AmqttSession) -> int:
+        return self.exchange.subscribe(self.exchange.sessions[session.client_id or ""], *subscription)
+
+    async def _broadcast_message(
+        self,
+        session: AmqttSession | None,
+        topic: str | None,
+        data: bytes | bytearray | None,
+        force_qos: int | None = None,
+    ) -> None:
+        self.exchange.deliver(Message(topic or "", bytes(data or b""), force_qos or 0))
+
+    async def retain_message(
+        self,
+        source_session: AmqttSession | None,
+        topic_name: str | None,
+        data: bytes | bytearray | None,
+        qos: int | None = None,
+    ) -> None:
+        self.exchange.retain(Message(topic_name or "", bytes(data or b""), qos or 0, True))
+
+    async def _cleanup_session(self, client_id: str) -> None:
+        """At shutdown; the door has ended the connections already."""
+        self._sessions.pop(client_id, None)

@@ -1,0 +1,338 @@
+"""One client's connection: bytes to whole packets, packets to what they ask for, in order."""
+
+import asyncio
+import logging
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from bridge.mqtt.adapters import DoorReader
+from bridge.mqtt.exchange import Exchange
+from bridge.mqtt.incoming import Incoming, Pending
+from bridge.mqtt.limits import Bucket, Census, Limits
+from bridge.mqtt.packets import (
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PINGRESP_BYTES,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    Connect,
+    Malformed,
+    UnsupportedProtocol,
+    Will,
+    connack,
+    connect,
+    cut,
+    framed,
+    packet_id,
+    subscribe_parts,
+    unsubscribe_parts,
+)
+from bridge.mqtt.session import Session
+
+log = logging.getLogger(__name__)
+UNSUPPORTED = 1
+ROOMY_BYTES = 256 * 1024
+RETRY_S = 0.02
+# So much may wait for the broker behind the door before the client is read no further.
+BEHIND_BYTES = 512 * 1024
+PACKET_COST_BYTES = 4096
+
+
+class Owner(Protocol):
+    """What a connection needs of the door."""
+
+    limits: Limits
+    census: Census
+    exchange: Exchange
+
+    def entered(self, connection: "Connection") -> None: ...
+
+    def admit(self, connection: "Connection", asked: Connect) -> None:
+        """Decide a CONNECT: `accept` or `refuse` the connection."""
+
+    def ended(self, connection: "Connection", reason: str) -> None: ...
+
+    def gone(self, connection: "Connection") -> None: ...
+
+
+class Stage(Enum):
+    NEW = auto()  # no CONNECT yet
+    ADMITTED = auto()  # accepted; the broker behind the door is about to say CONNACK
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Connection(asyncio.Protocol):
+    """`silent_since_s` is the loop's time of the last whole packet (or of the connection, before any)."""
+
+    __slots__ = (
+        "_bucket",
+        "_loop",
+        "_owner",
+        "_paused",
+        "_rest",
+        "_retry",
+        "_transport",
+        "address",
+        "announced",
+        "incoming",
+        "keepalive_s",
+        "reader",
+        "session",
+        "silent_since_s",
+        "stage",
+        "stranger",
+        "task",
+        "will",
+    )
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._transport: Any = None
+        self._rest = bytearray()
+        self._paused = False
+        self._retry = False
+        self.stage = Stage.NEW
+        self.stranger = True
+        self.announced = False
+        self.address = ""
+        self.keepalive_s = 0
+        self.will: Will | None = None
+        self.session: Session | None = None
+        self.incoming: Incoming | None = None
+        self.reader: DoorReader | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self.silent_since_s = self._loop.time()
+        self.address = str((transport.get_extra_info("peername") or ("unknown",))[0])
+        if not self._owner.census.enter(self.address):
+            self.stage = Stage.CLOSED
+            self._owner.exchange.counts.connections_refused += 1
+            self._transport.abort()
+            return
+        limits = self._owner.limits
+        self._bucket = Bucket(limits.packets_per_s, limits.packets_burst)
+        self._transport.set_write_buffer_limits(high=limits.write_buffer_bytes)
+        self._owner.entered(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.end("will")
+        self._owner.gone(self)
+
+    def pause_writing(self) -> None:
+        """More waits for this client than it may keep waiting."""
+        self._owner.exchange.counts.too_slow += 1
+        self._transport.abort()
+        self.end("will")
+
+    def data_received(self, data: bytes) -> None:
+        if self.stage is Stage.CLOSED:
+            return
+        if self._rest:
+            self._rest += data
+            used = self._packets(self._rest)
+            del self._rest[:used]
+        else:
+            used = self._packets(data)
+            if used < len(data):
+                self._rest = bytearray(data[used:])
+
+    def _packets(self, buffer: bytes | bytearray) -> int:
+        """Deal with the whole packets in the buffer; how many bytes they took."""
+        at = 0
+        try:
+            while self.stage in (Stage.NEW, Stage.OPEN) and not self._paused:
+                limits = self._owner.limits
+                limit = limits.packet_bytes if self.stage is Stage.OPEN else limits.connect_bytes
+                packet = cut(buffer, at, limit)
+                if packet is None:
+                    break
+                first, start, at = packet
+                self.silent_since_s = self._loop.time()
+                self._packet(first, bytes(buffer[start:at]))
+        except Malformed as error:
+            self._violated(error)
+        except Exception:
+            self._owner.exchange.counts.errors += 1
+            log.exception("A packet from %s could not be dealt with", self.address)
+            self.end("will")
+        return at if self.stage is not Stage.CLOSED else len(buffer)
+
+    def _violated(self, error: Malformed) -> None:
+        self._owner.exchange.counts.malformed += 1
+        log.info("Closed a connection from %s: %s", self.address, error)
+        if isinstance(error, UnsupportedProtocol):
+            self.send(connack(UNSUPPORTED))
+        self.end("will")
+
+    def _packet(self, first: int, body: bytes) -> None:
+        if self.stage is Stage.NEW:
+            if first >> 4 != CONNECT:
+                raise Malformed("the first packet is not CONNECT")
+            self._pause()
+            self._owner.admit(self, connect(body))
+            return
+        _HANDLERS[first >> 4](self, first, body)
+        if self.stage is not Stage.CLOSED:
+            self._moderate(body)
+
+    def _moderate(self, body: bytes) -> None:
+        """Read on later, when this client asks for more than its share."""
+        wait_s = self._bucket.take(1 + len(body) / PACKET_COST_BYTES)
+        if wait_s:
+            self._owner.exchange.counts.throttled += 1
+            self._pause()
+            self._loop.call_later(wait_s, self._resume)
+        elif self._busy():
+            self._pause()
+            self._loop.call_later(RETRY_S, self._resume)
+
+    def _busy(self) -> bool:
+        """Whether so much of this client's is under way that it must wait."""
+        incoming, reader = self.incoming, self.reader
+        return incoming is not None and (
+            incoming.unacknowledged > self._owner.limits.unacknowledged
+            or (reader is not None and reader.waiting_bytes > BEHIND_BYTES)
+        )
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self.stage is Stage.CLOSED or not self._paused:
+            return
+        if self._busy():
+            self._loop.call_later(RETRY_S, self._resume)
+            return
+        self._paused = False
+        self.silent_since_s = self._loop.time()
+        self._transport.resume_reading()
+        self.data_received(b"")
+
+    def refuse(self, code: int) -> None:
+        self.send(connack(code))
+        self.end("goodbye")
+
+    def accept(self, session: Session, reader: DoorReader, asked: Connect) -> None:
+        """Admitted; goes on when the broker behind the door has said CONNACK (`opened`)."""
+        self.stage = Stage.ADMITTED
+        self.session = session
+        self.reader = reader
+        self.keepalive_s = asked.keepalive_s
+        self.will = asked.will
+
+    def opened(self) -> None:
+        self.stage = Stage.OPEN
+        self._resume()
+
+    @property
+    def overdue_s(self) -> float:
+        """How long the next whole packet may take after the last; 0 is for ever."""
+        if self.stage is Stage.OPEN:
+            return 0 if self._paused else self.keepalive_s * 1.5
+        return self._owner.limits.connect_within_s
+
+    def send(self, data: bytes) -> None:
+        if self.stage is not Stage.CLOSED:
+            self._transport.write(data)
+
+    def roomy(self) -> bool:
+        if self._transport.get_write_buffer_size() < ROOMY_BYTES:
+            return True
+        if not self._retry:
+            self._retry = True
+            self._loop.call_later(RETRY_S, self._pump_again)
+        return False
+
+    def _pump_again(self) -> None:
+        self._retry = False
+        if self.session is not None and self.session.wire is self:
+            self.session.outbox.pump()
+
+    def forward(self, first: int, body: bytes, pending: Pending | None) -> None:
+        """A PUBLISH on its way to other sessions."""
+        if self.reader is not None:
+            self.reader.tickets.append(pending)
+            self.reader.feed(framed(first, body))
+
+    def end(self, reason: str) -> None:
+        """Close, once; what was written still leaves. Reason as `Receiver.disconnected` knows it."""
+        if self.stage is Stage.CLOSED:
+            return
+        self.stage = Stage.CLOSED
+        self._rest = bytearray()
+        self._transport.close()
+        if self.reader is not None:
+            self.reader.feed_eof(discard=reason == "revoked")
+        self._owner.ended(self, reason)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _publish(self, first: int, body: bytes) -> None:
+        if self.incoming is not None:
+            self.incoming.publish(first, body)
+
+    def _release(self, _: int, body: bytes) -> None:
+        if self.incoming is not None:
+            self.incoming.release(packet_id(body))
+
+    def _acknowledged(self, _: int, body: bytes) -> None:
+        if self.session is not None:
+            self.session.outbox.acknowledged(packet_id(body))
+
+    def _received(self, _: int, body: bytes) -> None:
+        if self.session is not None:
+            self.session.outbox.received(packet_id(body))
+
+    def _completed(self, _: int, body: bytes) -> None:
+        if self.session is not None:
+            self.session.outbox.completed(packet_id(body))
+
+    def _subscribe(self, first: int, body: bytes) -> None:
+        subscribe_parts(body)
+        if self.reader is not None:
+            self.reader.feed(framed(first, body))
+
+    def _unsubscribe(self, first: int, body: bytes) -> None:
+        unsubscribe_parts(body)
+        if self.reader is not None:
+            self.reader.feed(framed(first, body))
+
+    def _ping(self, _: int, body: bytes) -> None:
+        if body:
+            raise Malformed("PINGREQ with a body")
+        self.send(PINGRESP_BYTES)
+
+    def _goodbye(self, _: int, body: bytes) -> None:
+        if body:
+            raise Malformed("DISCONNECT with a body")
+        self.end("goodbye")
+
+    def _second_connect(self, _: int, body: bytes) -> None:
+        raise Malformed("a second CONNECT")
+
+
+_HANDLERS = {
+    CONNECT: Connection._second_connect,
+    PUBLISH: Connection._publish,
+    PUBACK: Connection._acknowledged,
+    PUBREC: Connection._received,
+    PUBREL: Connection._release,
+    PUBCOMP: Connection._completed,
+    SUBSCRIBE: Connection._subscribe,
+    UNSUBSCRIBE: Connection._unsubscribe,
+    PINGREQ: Connection._ping,
+    DISCONNECT: Connection._goodbye,
+}
