@@ -14,7 +14,17 @@ from bridge.mqtt.session import Session
 class DoorReader(ReaderAdapter):
     """Checked packets in order; `tickets` are the acknowledgements of the PUBLISH packets among them."""
 
-    __slots__ = ("_buffer", "_ended", "_waiter", "attached", "present", "session", "subscribed", "tickets")
+    __slots__ = (
+        "_buffer",
+        "_ended",
+        "_waiter",
+        "attached",
+        "handled",
+        "present",
+        "session",
+        "subscribed",
+        "tickets",
+    )
 
     def __init__(
         self,
@@ -22,11 +32,13 @@ class DoorReader(ReaderAdapter):
         present: bool,
         attached: Callable[[], None],
         subscribed: Callable[[list[str]], None],
+        handled: Callable[[], None],
     ) -> None:
         self.session = session
         self.present = present
         self.attached = attached
         self.subscribed = subscribed
+        self.handled = handled
         self.tickets: deque[Pending | None] = deque()
         self._buffer = bytearray()
         self._ended = False

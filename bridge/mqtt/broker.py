@@ -39,7 +39,7 @@ from amqtt.session import Session as AmqttSession
 
 from bridge.mqtt.adapters import DoorReader
 from bridge.mqtt.exchange import REFUSED, Exchange
-from bridge.mqtt.outbox import Message
+from bridge.mqtt.message import Message
 
 LISTENER = "default"
 CONFIG = {"listeners": {LISTENER: {"type": "external", "bind": "the door"}}, "plugins": {}}
@@ -95,6 +95,8 @@ class DoorHandler(BrokerProtocolHandler):
         while (header := await MQTTFixedHeader.from_stream(self.door)) is not None:
             packet = await packet_class(header).from_stream(self.door, fixed_header=header)
             await _HANDLERS[header.packet_type](self, packet)
+            if header.packet_type != PUBLISH:
+                self.door.handled()
 
     async def handle_publish(self, publish_packet: PublishPacket) -> None:
         """Route to others; the acknowledgement waits for the door's side and for what this changed."""

@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_bucket",
+        "_held",
         "_loop",
         "_owner",
         "_paused",
@@ -97,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._rest = bytearray()
         self._paused = False
+        self._held = False
         self._retry = False
         self.stage = Stage.NEW
         self.stranger = True
@@ -150,7 +152,7 @@ class Connection(asyncio.Protocol):
         """Deal with the whole packets in the buffer; how many bytes they took."""
         at = 0
         try:
-            while self.stage in (Stage.NEW, Stage.OPEN) and not self._paused:
+            while self.stage in (Stage.NEW, Stage.OPEN) and not (self._paused or self._held):
                 limits = self._owner.limits
                 limit = limits.packet_bytes if self.stage is Stage.OPEN else limits.connect_bytes
                 packet = cut(buffer, at, limit)
@@ -302,13 +304,21 @@ class Connection(asyncio.Protocol):
 
     def _subscribe(self, first: int, body: bytes) -> None:
         subscribe_parts(body)
-        if self.reader is not None:
-            self.reader.feed(framed(first, body))
+        self._hand_over(first, body)
 
     def _unsubscribe(self, first: int, body: bytes) -> None:
         unsubscribe_parts(body)
+        self._hand_over(first, body)
+
+    def _hand_over(self, first: int, body: bytes) -> None:
+        """To the broker behind the door; what follows waits for `handled`, so that answers keep their order."""
         if self.reader is not None:
+            self._held = True
             self.reader.feed(framed(first, body))
+
+    def handled(self) -> None:
+        self._held = False
+        self.data_received(b"")
 
     def _ping(self, _: int, body: bytes) -> None:
         if body:

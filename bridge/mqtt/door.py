@@ -149,6 +149,7 @@ class Door:
             present,
             lambda: self._attached(connection, session),
             lambda filters: self._subscribed(session, filters),
+            connection.handled,
         )
         connection.accept(session, reader, asked)
         reader.feed(plain_connect(session.key, asked.clean))

@@ -13,7 +13,7 @@ from bridge.mqtt.door import Door
 from bridge.mqtt.exchange import Exchange
 from bridge.mqtt.limits import Limits
 from bridge.mqtt.link import Gatekeeper, Receiver
-from bridge.mqtt.outbox import Message
+from bridge.mqtt.message import Message
 from bridge.mqtt.wills import Wills
 from bridge.topics import Topics
 from gateway.storage.broker_state import BrokerState, Writer

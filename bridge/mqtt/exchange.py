@@ -13,7 +13,8 @@ from bridge.mqtt.identity import as_text, from_text, session_key
 from bridge.mqtt.index import RetainedTree, Subscriptions
 from bridge.mqtt.limits import Limits
 from bridge.mqtt.link import Gatekeeper
-from bridge.mqtt.outbox import Entry, Message, Outbox, Wire
+from bridge.mqtt.message import Entry, Message, Wire
+from bridge.mqtt.outbox import Outbox
 from bridge.mqtt.session import Session
 from gateway.core.rights import Enrolling, Principal
 from gateway.storage.broker_state import BrokerState

@@ -2,49 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from bridge.mqtt.counts import Counts
 from bridge.mqtt.limits import Limits
+from bridge.mqtt.message import Entry, Message, Wire
 from bridge.mqtt.packets import PUBREL, ack, publish
-from gateway.core.clock import now_ms
 from gateway.storage.broker_state import BrokerState
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool = False
-    expires_at_ms: int | None = None
-
-    def expired(self) -> bool:
-        return self.expires_at_ms is not None and self.expires_at_ms <= now_ms()
-
-
-class Wire(Protocol):
-    """Where a session's packets leave: its connection."""
-
-    def send(self, data: bytes) -> None: ...
-
-    def roomy(self) -> bool:
-        """Whether more may be sent that is not urgent."""
-
-
-class Entry:
-    """A message with a packet id. `released`: the receiver has it (QoS 2), only PUBCOMP is missing."""
-
-    __slots__ = ("message", "number", "position", "ready", "released", "sent")
-
-    def __init__(self, number: int, position: int, message: Message) -> None:
-        self.number = number
-        self.position = position
-        self.message = message
-        self.ready = True
-        self.sent = False
-        self.released = False
 
 
 class Outbox:
@@ -131,13 +94,14 @@ class Outbox:
             if not entry.sent and not entry.released:
                 entry.sent = True
                 self._keep(entry)
+        if any(not entry.number for entry in self._waiting):
+            self._waiting = deque(entry for entry in self._waiting if entry.number)
+            self._waiting_bytes = sum(len(entry.message.payload) for entry in self._waiting)
 
     def offer(self, message: Message) -> None:
         """Send now or later, or drop the oldest that wait; QoS 0 only goes to a client that is here."""
         if message.qos == 0:
-            if self._wire is not None:
-                self._counts.messages_out += 1
-                self._wire.send(publish(message.topic, message.payload, 0, message.retain))
+            self._offer_once(message)
             return
         self._make_room(len(message.payload))
         entry = Entry(self._free_number(), self._position, message)
@@ -148,6 +112,19 @@ class Outbox:
         if self.state is not None and message.qos == 2:
             self._wait_until_stored(entry, self.state)
         self.pump()
+
+    def _offer_once(self, message: Message) -> None:
+        """QoS 0 keeps its place behind what waits, as long as that is little."""
+        if self._wire is None:
+            return
+        entry = Entry(0, 0, message)
+        if not self._waiting:
+            self._transmit(entry, dup=False)
+        elif len(self._waiting) < self._limits.queue_messages // 2:
+            self._waiting.append(entry)
+            self._waiting_bytes += len(message.payload)
+        else:
+            self._counts.dropped_full += 1
 
     def _wait_until_stored(self, entry: Entry, state: BrokerState) -> None:
         """Otherwise a crash could send it a second time under another id."""
@@ -175,7 +152,8 @@ class Outbox:
             if self._obsolete(entry.message):
                 self._forget(entry)
             else:
-                self._flying[entry.number] = entry
+                if entry.number:
+                    self._flying[entry.number] = entry
                 self._transmit(entry, dup=False)
         if self._backlog:
             self._pump_backlog(self._backlog)
@@ -186,11 +164,11 @@ class Outbox:
                 return
             message = backlog.popleft()()
             if message is not None and not self._obsolete(message):
-                self.offer_once(message)
+                self._offer_retained(message)
         if not backlog:
             self._backlog = None
 
-    def offer_once(self, message: Message) -> None:
+    def _offer_retained(self, message: Message) -> None:
         backlog, self._backlog = self._backlog, None
         self.offer(message)
         self._backlog = backlog
@@ -267,6 +245,8 @@ class Outbox:
             self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
+        if not entry.number:
+            return
         self._flying.pop(entry.number, None)
         self._used.discard(entry.number)
         if self.state is not None:

@@ -198,7 +198,7 @@ def connect(body: Bytes) -> Connect:
 def _check_protocol(name: bytes, level: int) -> None:
     if name == b"MQTT" and level == 4:
         return
-    if name in (b"MQTT", b"MQIsdp"):
+    if name == b"MQTT" or (name == b"MQIsdp" and level == 3):
         raise UnsupportedProtocol(f"version {level} of the protocol")
     raise Malformed("not the MQTT protocol")
 

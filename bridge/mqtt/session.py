@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from bridge.mqtt.outbox import Outbox, Wire
+from bridge.mqtt.message import Wire
+from bridge.mqtt.outbox import Outbox
 from gateway.core.rights import Principal
 
 

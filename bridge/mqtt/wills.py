@@ -12,7 +12,7 @@ from functools import partial
 from bridge.mqtt.exchange import Exchange
 from bridge.mqtt.identity import as_text, from_text
 from bridge.mqtt.link import Inbound, Receiver
-from bridge.mqtt.outbox import Message
+from bridge.mqtt.message import Message
 from bridge.mqtt.packets import Will
 from bridge.mqtt.session import Session
 from gateway.core.rights import Enrolling, Principal

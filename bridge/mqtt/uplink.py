@@ -1,0 +1,202 @@
+"""From MQTT to the heart: every message for the gateway, taken apart and handed on."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from bridge import topics as words
+from bridge.mqtt.asking import Asking
+from bridge.mqtt.downlink import Downlink
+from bridge.mqtt.enrolling import Enrolling
+from bridge.mqtt.link import Inbound, Stored
+from bridge.topics import Topics
+from gateway.core.core import Core
+from gateway.core.errors import Invalid
+from gateway.core.events import ModuleEventRaised
+from gateway.core.rights import ModuleIdentity, Path, Principal
+from gateway.core.values import Module
+
+MAX_BATCH = 1000
+_decode = msgspec.json.Decoder().decode
+
+Handler = Callable[[Module, Inbound], None]
+
+
+class Uplink:
+    """The receiver of a link. What cannot be understood is set aside and counted; the session lives."""
+
+    def __init__(
+        self, core: Core, topics: Topics, downlink: Downlink, enrolling: Enrolling, asking: Asking
+    ) -> None:
+        self._core = core
+        self._topics = topics
+        self._downlink = downlink
+        self._enrolling = enrolling
+        self._asking = asking
+        self.set_aside: Counter[str] = Counter()
+        self._handlers: dict[Path, Handler] = {
+            words.UP_REGISTER: self._hello,
+            words.UP_AVAILABILITY: self._availability,
+            words.UP_REPLY: self._reply,
+            words.UP_REPORTED: self._reported,
+        }
+
+    # Messages
+
+    def receive(self, message: Inbound, stored: Stored | None) -> None:
+        path = self._topics.path(message.topic)
+        if path is None:
+            self._put_aside("topic", stored)
+        elif path[0] == "register":
+            self._enrolling.receive(message, path[1], stored)
+        elif path[1] == "ask":
+            self._asking.receive(message, path, stored)
+        else:
+            self._from_module(path, message, stored)
+
+    def _from_module(self, path: Path, message: Inbound, stored: Stored | None) -> None:
+        module = self._core.registry.known(path[0])
+        if module is None or _is_claim(message.sender):
+            self._put_aside("unknown module", stored)
+        elif path[1:] == words.UP_TELEMETRY:
+            self._telemetry(module, message.payload, stored)
+        else:
+            self._other(module, path[1:], message)
+            self._acknowledge(stored)
+
+    def _telemetry(self, module: Module, payload: bytes, stored: Stored | None) -> None:
+        if module.life != "approved":
+            return self._put_aside("not approved", stored)
+        self._core.presence.heard(module)
+        try:
+            kept = self._report(module, _decode(payload))
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return self._put_aside("telemetry", stored)
+        # What could not be taken is not acknowledged, so the module sends it again.
+        if kept:
+            self._acknowledge(stored)
+
+    def _report(self, module: Module, report: Any) -> bool:
+        """One reading, one with its time, or a batch of those."""
+        if isinstance(report, list):
+            if len(report) > MAX_BATCH:
+                raise Invalid(f"A batch holds at most {MAX_BATCH} readings.")
+            return all([self._report_one(module, one) for one in report])
+        return self._report_one(module, report)
+
+    def _report_one(self, module: Module, reading: Any) -> bool:
+        if not isinstance(reading, dict):
+            self.set_aside["telemetry"] += 1
+            return True
+        if "values" in reading and reading.keys() <= {"ts", "values"} and isinstance(reading["values"], dict):
+            ts_ms = reading.get("ts")
+            if ts_ms is not None and type(ts_ms) is not int:
+                self.set_aside["telemetry"] += 1
+                return True
+            return self._core.telemetry.report(module, reading["values"], ts_ms)
+        return self._core.telemetry.report(module, reading)
+
+    def _other(self, module: Module, rest: Path, message: Inbound) -> None:
+        if module.life != "approved":
+            if rest != words.UP_REGISTER:
+                self.set_aside["not approved"] += 1
+            return  # a pending module's hello is met with silence
+        try:
+            if handler := self._handlers.get(rest):
+                handler(module, message)
+            elif rest[:2] == ("up", "event") and len(rest) == 3:
+                self._event(module, rest[2], message)
+            else:
+                self._core.presence.heard(module)
+        except (msgspec.DecodeError, msgspec.ValidationError, Invalid, ValueError, RecursionError):
+            self.set_aside["/".join(rest[:2])] += 1
+
+    # One kind each
+
+    def _hello(self, module: Module, message: Inbound) -> None:
+        _object(message.payload)
+        self._core.presence.heard(module)
+        self._downlink.greet(module)
+        self._downlink.resume(module.id)
+
+    def _availability(self, module: Module, message: Inbound) -> None:
+        word = message.payload.decode("ascii")
+        report = _object(message.payload) if word.startswith("{") else {"state": word}
+        match report.get("state"):
+            case "online":
+                self._core.presence.heard(module)
+            case "offline":
+                self._core.presence.gone(module, "will" if message.will else "goodbye")
+            case "sleeping":
+                self._core.presence.fell_asleep(module, _seconds(report.get("wake_in")))
+            case _:
+                raise Invalid("no such state")
+
+    def _reply(self, module: Module, message: Inbound) -> None:
+        self._core.presence.heard(module)
+        reply = _object(message.payload)
+        id, status, error = reply.get("id"), reply.get("status"), reply.get("error")
+        text = error if error is None or isinstance(error, str) else msgspec.json.encode(error).decode()
+        if not self._core.commands.answered(module.id, str(id), str(status), reply.get("result"), text):
+            self.set_aside["up/reply"] += 1
+
+    def _reported(self, module: Module, message: Inbound) -> None:
+        self._core.presence.heard(module)
+        report = _object(message.payload)
+        values, version = report.get("values"), report.get("version", 0)
+        if not isinstance(values, dict) or type(version) is not int:
+            raise Invalid("no values")
+        self._core.desired.report(module, values, version)
+
+    def _event(self, module: Module, name: str, message: Inbound) -> None:
+        self._core.presence.heard(module)
+        data = self._core.types.get(module.type).check_event(name, _object(message.payload))
+        self._core.hub.publish(ModuleEventRaised(module.id, name, data))
+
+    # Sessions
+
+    def connected(self, client_id: str, principal: Principal, address: str) -> None:
+        if (module := self._own(principal)) is not None:
+            self._core.presence.session_opened(module, "mqtt")
+
+    def disconnected(self, client_id: str, principal: Principal, reason: str) -> None:
+        # After a take-over the module still has a session: the new one.
+        if reason != "takeover" and (module := self._own(principal)) is not None:
+            self._core.presence.session_closed(module.id, "mqtt", reason)
+
+    def listening(self, client_id: str, principal: Principal) -> None:
+        if (module := self._own(principal)) is not None and module.life == "approved":
+            self._downlink.resume(module.id)
+
+    def _own(self, principal: Principal) -> Module | None:
+        """The module whose own session this is."""
+        if isinstance(principal, ModuleIdentity) and not principal.claim:
+            return self._core.registry.known(principal.id)
+        return None
+
+    def _acknowledge(self, stored: Stored | None) -> None:
+        if stored is not None:
+            self._core.store.when_stored(stored)
+
+    def _put_aside(self, why: str, stored: Stored | None) -> None:
+        self.set_aside[why] += 1
+        self._acknowledge(stored)
+
+
+def _is_claim(sender: Principal | None) -> bool:
+    return isinstance(sender, ModuleIdentity) and bool(sender.claim)
+
+
+def _object(payload: bytes) -> Mapping[str, Any]:
+    """A JSON object; nothing at all is an empty one."""
+    decoded = _decode(payload) if payload else {}
+    if not isinstance(decoded, dict):
+        raise Invalid("not an object")
+    return decoded
+
+
+def _seconds(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < 10**9 else None
