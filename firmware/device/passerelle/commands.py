@@ -9,7 +9,7 @@ is known about the first.
 import asyncio
 import json
 
-from . import keep
+from . import keep, topics
 from .board import utc_ms
 
 FILE = "commands.json"
@@ -128,9 +128,6 @@ class Commands:
 
 
 def _parsed(payload):
-    try:
-        command = json.loads(payload)
-    except ValueError:
-        return None
-    whole = isinstance(command, dict) and isinstance(command.get("id"), (str, int))
-    return command if whole and isinstance(command.get("command"), str) else None
+    command = topics.said(payload)
+    whole = isinstance(command.get("id"), (str, int)) and isinstance(command.get("command"), str)
+    return command if whole else None

@@ -91,4 +91,4 @@ async def _reply(connection):
             _, payload, pid = mqtt.received(flags, body)
             if pid:
                 await connection.send(mqtt.acknowledge(pid))
-            return json.loads(payload)
+            return topics.said(payload)

@@ -114,14 +114,11 @@ class Session:
             await self._registered(payload)
 
     async def _registered(self, payload):
-        try:
-            said = json.loads(payload)
-        except ValueError:
-            return
+        said = topics.said(payload)
         if said.get("status") == "online":
             self._approved(said.get("id"))
             await self._go_online()
-        elif said.get("status") in ("expired", "rejected", "revoked"):
+        elif said.get("status") in ("expired", "rejected", "revoked", "replaced"):
             self.dismissed = True
             raise Again(said["status"])
 

@@ -1,5 +1,7 @@
 """The gateway's topics as a device sees them. A test compares them with the gateway's own."""
 
+import json
+
 UP_REGISTER = "up/register"
 UP_AVAILABILITY = "up/availability"
 UP_TELEMETRY = "up/telemetry"
@@ -23,3 +25,12 @@ def enrolment_reply(root, nonce):
 def of(root, module_id, words):
     """A module's own topic: `of("gw/1", "MC-1", UP_REPLY)`."""
     return f"{root}/{module_id}/{words}"
+
+
+def said(payload):
+    """What the gateway says on a topic: a JSON object; an empty one when it is anything else."""
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
