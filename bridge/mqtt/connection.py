@@ -6,21 +6,11 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from bridge.mqtt.adapters import DoorReader
+from bridge.mqtt.dialog import Dialog
 from bridge.mqtt.exchange import Exchange
-from bridge.mqtt.incoming import Incoming, Pending
 from bridge.mqtt.limits import Bucket, Census, Limits
 from bridge.mqtt.packets import (
     CONNECT,
-    DISCONNECT,
-    PINGREQ,
-    PINGRESP_BYTES,
-    PUBACK,
-    PUBCOMP,
-    PUBLISH,
-    PUBREC,
-    PUBREL,
-    SUBSCRIBE,
-    UNSUBSCRIBE,
     Connect,
     Malformed,
     UnsupportedProtocol,
@@ -28,10 +18,6 @@ from bridge.mqtt.packets import (
     connack,
     connect,
     cut,
-    framed,
-    packet_id,
-    subscribe_parts,
-    unsubscribe_parts,
 )
 from bridge.mqtt.session import Session
 
@@ -39,8 +25,6 @@ log = logging.getLogger(__name__)
 UNSUPPORTED = 1
 ROOMY_BYTES = 256 * 1024
 RETRY_S = 0.02
-# So much may wait for the broker behind the door before the client is read no further.
-BEHIND_BYTES = 512 * 1024
 PACKET_COST_BYTES = 4096
 
 
@@ -82,7 +66,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "address",
         "announced",
-        "incoming",
+        "dialog",
         "keepalive_s",
         "reader",
         "session",
@@ -107,7 +91,7 @@ class Connection(asyncio.Protocol):
         self.keepalive_s = 0
         self.will: Will | None = None
         self.session: Session | None = None
-        self.incoming: Incoming | None = None
+        self.dialog: Dialog | None = None
         self.reader: DoorReader | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -182,10 +166,10 @@ class Connection(asyncio.Protocol):
                 raise Malformed("the first packet is not CONNECT")
             self._pause()
             self._owner.admit(self, connect(body))
-            return
-        _HANDLERS[first >> 4](self, first, body)
-        if self.stage is not Stage.CLOSED:
-            self._moderate(body)
+        elif self.dialog is not None:
+            self._held = self.dialog.packet(first, body)
+            if self.stage is not Stage.CLOSED:
+                self._moderate(body)
 
     def _moderate(self, body: bytes) -> None:
         """Read on later, when this client asks for more than its share."""
@@ -200,11 +184,7 @@ class Connection(asyncio.Protocol):
 
     def _busy(self) -> bool:
         """Whether so much of this client's is under way that it must wait."""
-        incoming, reader = self.incoming, self.reader
-        return incoming is not None and (
-            incoming.unacknowledged > self._owner.limits.unacknowledged
-            or (reader is not None and reader.waiting_bytes > BEHIND_BYTES)
-        )
+        return self.dialog is not None and self.dialog.busy(self._owner.limits.unacknowledged)
 
     def _pause(self) -> None:
         if not self._paused:
@@ -234,9 +214,15 @@ class Connection(asyncio.Protocol):
         self.keepalive_s = asked.keepalive_s
         self.will = asked.will
 
-    def opened(self) -> None:
+    def opened(self, dialog: Dialog) -> None:
+        self.dialog = dialog
         self.stage = Stage.OPEN
         self._resume()
+
+    def handled(self) -> None:
+        """The broker behind the door has dealt with a packet that held up those after it."""
+        self._held = False
+        self.data_received(b"")
 
     @property
     def overdue_s(self) -> float:
@@ -262,12 +248,6 @@ class Connection(asyncio.Protocol):
         if self.session is not None and self.session.wire is self:
             self.session.outbox.pump()
 
-    def forward(self, first: int, body: bytes, pending: Pending | None) -> None:
-        """A PUBLISH on its way to other sessions."""
-        if self.reader is not None:
-            self.reader.tickets.append(pending)
-            self.reader.feed(framed(first, body))
-
     def end(self, reason: str) -> None:
         """Close, once; what was written still leaves. Reason as `Receiver.disconnected` knows it."""
         if self.stage is Stage.CLOSED:
@@ -281,68 +261,3 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
-
-    def _publish(self, first: int, body: bytes) -> None:
-        if self.incoming is not None:
-            self.incoming.publish(first, body)
-
-    def _release(self, _: int, body: bytes) -> None:
-        if self.incoming is not None:
-            self.incoming.release(packet_id(body))
-
-    def _acknowledged(self, _: int, body: bytes) -> None:
-        if self.session is not None:
-            self.session.outbox.acknowledged(packet_id(body))
-
-    def _received(self, _: int, body: bytes) -> None:
-        if self.session is not None:
-            self.session.outbox.received(packet_id(body))
-
-    def _completed(self, _: int, body: bytes) -> None:
-        if self.session is not None:
-            self.session.outbox.completed(packet_id(body))
-
-    def _subscribe(self, first: int, body: bytes) -> None:
-        subscribe_parts(body)
-        self._hand_over(first, body)
-
-    def _unsubscribe(self, first: int, body: bytes) -> None:
-        unsubscribe_parts(body)
-        self._hand_over(first, body)
-
-    def _hand_over(self, first: int, body: bytes) -> None:
-        """To the broker behind the door; what follows waits for `handled`, so that answers keep their order."""
-        if self.reader is not None:
-            self._held = True
-            self.reader.feed(framed(first, body))
-
-    def handled(self) -> None:
-        self._held = False
-        self.data_received(b"")
-
-    def _ping(self, _: int, body: bytes) -> None:
-        if body:
-            raise Malformed("PINGREQ with a body")
-        self.send(PINGRESP_BYTES)
-
-    def _goodbye(self, _: int, body: bytes) -> None:
-        if body:
-            raise Malformed("DISCONNECT with a body")
-        self.end("goodbye")
-
-    def _second_connect(self, _: int, body: bytes) -> None:
-        raise Malformed("a second CONNECT")
-
-
-_HANDLERS = {
-    CONNECT: Connection._second_connect,
-    PUBLISH: Connection._publish,
-    PUBACK: Connection._acknowledged,
-    PUBREC: Connection._received,
-    PUBREL: Connection._release,
-    PUBCOMP: Connection._completed,
-    SUBSCRIBE: Connection._subscribe,
-    UNSUBSCRIBE: Connection._unsubscribe,
-    PINGREQ: Connection._ping,
-    DISCONNECT: Connection._goodbye,
-}

@@ -10,9 +10,9 @@ from bridge.mqtt.adapters import DoorReader, DoorWriter
 from bridge.mqtt.broker import LISTENER, FrontedBroker
 from bridge.mqtt.connection import Connection, Stage
 from bridge.mqtt.counts import Counts
+from bridge.mqtt.dialog import Dialog
 from bridge.mqtt.exchange import Exchange
 from bridge.mqtt.identity import session_key
-from bridge.mqtt.incoming import Incoming
 from bridge.mqtt.index import matches
 from bridge.mqtt.limits import Census, Failures, Limits
 from bridge.mqtt.link import Receiver, Refusal
@@ -171,17 +171,16 @@ class Door:
 
     def _attached(self, connection: Connection, session: Session) -> None:
         """The client has its CONNACK."""
-        if connection.stage is not Stage.ADMITTED:
+        if connection.stage is not Stage.ADMITTED or connection.reader is None:
             return
-        connection.incoming = Incoming(
-            self.exchange, self._receiver, session, connection.send, connection.forward
-        )
         connection.announced = True
         self._tell(self._receiver.connected, session.client_id, session.principal, connection.address)
         if connection.stage is not Stage.ADMITTED:
             return
         session.outbox.attach(connection)
-        connection.opened()
+        connection.opened(
+            Dialog(self.exchange, self._receiver, connection.reader, connection.send, connection.end)
+        )
         if session.subscriptions:
             self._subscribed(session, list(session.subscriptions))
 
@@ -227,8 +226,8 @@ class Door:
             wire, now = session.wire, self.exchange.gatekeeper.identify(session.principal)
             if now is not None:
                 self.exchange.reconsider(session, now)
-                if isinstance(wire, Connection) and wire.incoming is not None:
-                    wire.incoming.reconsider()
+                if isinstance(wire, Connection) and wire.dialog is not None:
+                    wire.dialog.reconsider()
                 continue
             self.counts.revoked += 1
             if isinstance(wire, Connection):

@@ -28,7 +28,7 @@ class Wire(Protocol):
 
 
 class Entry:
-    """A message with its packet id (0 for QoS 0). `released`: the receiver has it (QoS 2), only PUBCOMP is missing."""
+    """A message with its packet id (0 for QoS 0). `released`: only PUBCOMP is missing."""
 
     __slots__ = ("message", "number", "position", "ready", "released", "sent")
 
