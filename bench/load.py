@@ -1,0 +1,142 @@
+"""The devices: one process that connects many MQTT sessions and publishes as fast as asked, or as it can."""
+
+import asyncio
+import random
+import time
+from typing import Any
+
+from bench import mqtt
+from bench.worker import serve
+
+CHUNK = 200
+WINDOW = 100
+CONNECTING_AT_ONCE = 50
+END_MARK = "end"
+
+
+class Devices:
+    """Device i logs in as `names[i]`, subscribes to its own `down/#` and publishes its `up/telemetry`."""
+
+    def __init__(self) -> None:
+        self.sessions: list[mqtt.Connection] = []
+        self._watcher: mqtt.Connection | None = None
+
+    async def set_up(self, port: int, names: list[list[str]], watch_end: bool) -> bool:
+        """`watch_end`: PINGREQ is answered out of turn there, so a subscriber awaits a last message."""
+        self.port, self.names = port, names
+        if watch_end:
+            self._watcher = await self._open("watcher", "", f"gw/1/+/up/{END_MARK}")
+        return True
+
+    async def connect(self, count: int) -> float:
+        """Have so many devices connected and subscribed; seconds it took."""
+        begin = time.monotonic()
+        for session in self.sessions[count:]:
+            session.write(mqtt.DISCONNECT)
+            session.transport.close()
+        del self.sessions[count:]
+        while len(self.sessions) < count:
+            at = len(self.sessions)
+            some = self.names[at : min(at + CONNECTING_AT_ONCE, count)]
+            opening = (self._open(name, token, f"gw/1/{name}/down/#") for name, token in some)
+            self.sessions += await asyncio.gather(*opening)
+        return time.monotonic() - begin
+
+    async def _open(self, name: str, token: str, topic_filter: str) -> mqtt.Connection:
+        loop = asyncio.get_running_loop()
+        _, session = await loop.create_connection(mqtt.Connection, "127.0.0.1", self.port)
+        session.write(mqtt.connect(name, token))
+        await session.expect(mqtt.CONNACK, 1)
+        if session.refused:
+            raise ConnectionError(f"{name} was refused with code {session.refused}")
+        session.write(mqtt.subscribe(topic_filter))
+        await session.expect(mqtt.SUBACK, 1)
+        return session
+
+    async def flood(self, count: int, publishers: int, qos: int) -> dict[str, float]:
+        """As fast as it goes until all is taken: acknowledged (QoS 1), or proven by what came after it."""
+        each = count // publishers
+        send = self._flood_acknowledged if qos else self._flood_unacknowledged
+        ends = self._watcher.arrived[mqtt.PUBLISH] if self._watcher else 0
+        begin = time.monotonic()
+        await asyncio.gather(*(send(index, each) for index in range(publishers)))
+        if not qos and self._watcher:
+            await self._watcher.expect(mqtt.PUBLISH, ends + publishers)
+        seconds = time.monotonic() - begin
+        return {"messages": each * publishers, "seconds": seconds, "rate": each * publishers / seconds}
+
+    def _head(self, index: int, qos: int = 0) -> bytes:
+        topic = mqtt.text(f"gw/1/{self.names[index][0]}/up/telemetry")
+        length = len(topic) + 2 * qos + len(mqtt.reading(mqtt.STAMP_FROM))
+        return mqtt.packet(0x30 | qos << 1, bytes(length))[:-length] + topic
+
+    async def _flood_unacknowledged(self, index: int, count: int) -> None:
+        session, head = self.sessions[index], self._head(index)
+        packets = [head + mqtt.reading(mqtt.STAMP_FROM + number) for number in range(CHUNK)]
+        for left in range(count, 0, -CHUNK):
+            session.write(b"".join(packets[:left]))
+            await session.drain()
+        if self._watcher:
+            session.write(mqtt.packet(0x30, mqtt.text(f"gw/1/{self.names[index][0]}/up/{END_MARK}")))
+        else:
+            session.write(mqtt.PINGREQ)
+            await session.expect(mqtt.PINGRESP, session.arrived[mqtt.PINGRESP] + 1)
+
+    async def _flood_acknowledged(self, index: int, count: int) -> None:
+        """At most WINDOW messages are on their way; each acknowledgement lets the next one go."""
+        session, head = self.sessions[index], self._head(index, qos=1)
+        values = [mqtt.reading(mqtt.STAMP_FROM + number) for number in range(2 * WINDOW)]
+        packets = [head + number.to_bytes(2) + value for number, value in enumerate(values, 1)]
+        sent = 0
+
+        def more(acks: int) -> None:
+            nonlocal sent
+            upto = min(sent + acks, count)
+            if upto > sent:
+                session.write(b"".join(packets[number % len(packets)] for number in range(sent, upto)))
+            sent = upto
+
+        session.on_puback = more
+        goal = session.arrived[mqtt.PUBACK] + count
+        more(WINDOW)
+        await session.expect(mqtt.PUBACK, goal)
+        session.on_puback = None
+
+    async def steady(self, devices: int, rate: float, seconds: float, base: float) -> dict[str, Any]:
+        """`rate` readings a second in all, each device in turn; what each of them said last, by name.
+
+        Up to half a beat late at random, so that they do not march in step with any timer of the server.
+        """
+        heads = [self._head(index) for index in range(devices)]
+        last: dict[str, int] = {}
+        begin, total = time.monotonic(), int(rate * seconds)
+        for number in range(total):
+            due = begin + (number + random.random() / 2) / rate
+            if (wait := due - time.monotonic()) > 0.0005:
+                await asyncio.sleep(wait)
+            index = number % devices
+            last[self.names[index][0]] = now = mqtt.stamp(base)
+            self.sessions[index].write(heads[index] + mqtt.reading(now))
+        return {"messages": total, "seconds": time.monotonic() - begin, "last": last}
+
+    async def ping(self, count: int) -> list[float]:
+        """Round trips of PINGREQ on sessions picked at random, in milliseconds."""
+        trips = []
+        for _ in range(count):
+            session = random.choice(self.sessions)
+            begin = time.monotonic()
+            session.write(mqtt.PINGREQ)
+            await session.expect(mqtt.PINGRESP, session.arrived[mqtt.PINGRESP] + 1)
+            trips.append((time.monotonic() - begin) * 1000)
+            await asyncio.sleep(0.002)
+        return trips
+
+    async def lost(self) -> int:
+        """How many sessions the server has closed."""
+        return sum(session.lost for session in self.sessions)
+
+
+if __name__ == "__main__":
+    devices = Devices()
+    verbs = (devices.set_up, devices.connect, devices.flood, devices.steady, devices.ping, devices.lost)
+    serve({verb.__name__: verb for verb in verbs})

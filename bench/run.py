@@ -1,0 +1,182 @@
+"""`make bench`: every scenario, on the gateway and on what one would build instead; tables and verdicts."""
+
+import argparse
+import asyncio
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import scenarios, servers
+from bench.scenarios import Figures
+
+OPEN_FILES = 20_000
+Results = dict[tuple[str, str], Figures]
+
+# Which servers go through which scenario, in the order of running.
+PLAN: list[tuple[str, Callable[..., Any], list[Callable[..., Any]]]] = [
+    ("crowd", scenarios.crowd, [servers.gateway, servers.aedes, servers.amqtt]),
+    ("lone", scenarios.lone, [servers.gateway, servers.aedes]),
+    ("live", scenarios.live, [servers.gateway, servers.aedes]),
+    ("chatty", scenarios.chatty, [servers.gateway, servers.aedes]),
+    ("ingest", scenarios.ingest, [servers.gateway, servers.aedes, servers.amqtt, servers.mosquitto]),
+]
+
+# Rows of each scenario's table: (title, figure, format).
+ROWS = {
+    "crowd": [
+        ("alone, no device connected: memory, MB", "idle_mb", ".0f"),
+        ("100 idle devices: processor, % of a core", "idle_cpu_percent", ".1f"),
+        ("1,000 idle devices: memory, MB", "thousand_mb", ".0f"),
+        ("2,000 idle devices: memory, MB", "many_mb", ".0f"),
+        ("memory per connected device, KB", "device_kb", ".1f"),
+        ("connects and subscribes a second", "connects_per_s", ",.0f"),
+        ("1,000 devices, 200 browsers: memory per browser, KB", "browser_kb", ".0f"),
+        ("   PINGREQ round trip, median, ms", "ping_p50_ms", ".2f"),
+        ("   PINGREQ round trip, p99, ms", "ping_p99_ms", ".2f"),
+    ],
+    "watched": [
+        ("readings a second", "rate", ",.0f"),
+        ("delay to the browser's frame, median, ms", "p50", ".1f"),
+        ("delay, p99, ms", "p99", ".1f"),
+        ("delay, longest, ms", "max", ".1f"),
+        ("frames to all browsers", "frames", ",d"),
+        ("bytes to all browsers", "bytes", ",d"),
+        ("screens without a module's newest value", "missing", ",d"),
+        ("readings published", "sent", ",d"),
+        ("readings in the history afterwards", "stored", ",d"),
+        ("processor of the server, % of a core", "cpu_percent", ".1f"),
+        ("memory of the server, MB", "memory_mb", ".0f"),
+    ],
+    "ingest": [
+        ("QoS 0, 10 devices connected, messages/s", "qos0_few", ",.0f"),
+        ("QoS 0, 2,000 devices connected, messages/s", "qos0_many", ",.0f"),
+        ("   ratio", "qos0_ratio", ".2f"),
+        ("QoS 1, 10 devices connected, messages/s", "qos1_few", ",.0f"),
+        ("QoS 1, 2,000 devices connected, messages/s", "qos1_many", ",.0f"),
+        ("   ratio", "qos1_ratio", ".2f"),
+        ("sessions the server closed", "lost_sessions", ",d"),
+        ("memory afterwards, MB", "memory_mb", ".0f"),
+    ],
+}
+TITLES = {
+    "crowd": "Idle crowd",
+    "lone": "A lone reading: 1 device, 1 browser, 2 readings a second",
+    "live": "A fleet: 1,000 devices, 1,000 readings a second, 50 browsers",
+    "chatty": "Chatterboxes: 100 devices, 2,000 readings a second, 50 browsers",
+    "ingest": "Ingest: readings of 51 bytes from 10 of the connected, subscribed devices, nobody watching",
+}
+
+# What the gateway must reach: (scenario, words, value from its figures, comparison, limit).
+LIMITS: list[tuple[str, str, Callable[[Figures], float], str, float]] = [
+    ("ingest", "ingest at QoS 0 with 2,000 devices, of that with 10", lambda f: f["qos0_ratio"], ">=", 0.9),
+    ("ingest", "ingest at QoS 1 with 2,000 devices, of that with 10", lambda f: f["qos1_ratio"], ">=", 0.9),
+    ("ingest", "sessions closed under load", lambda f: f["lost_sessions"], "<=", 0),
+    ("crowd", "memory per connected device, KB", lambda f: f["device_kb"], "<=", 60),
+    ("crowd", "idle gateway, MB", lambda f: f["idle_mb"], "<=", 120),
+    ("crowd", "1,000 idle devices add, MB", lambda f: f["thousand_mb"] - f["idle_mb"], "<=", 100),
+    ("crowd", "PINGREQ p99, 1,000 devices and 200 browsers, ms", lambda f: f["ping_p99_ms"], "<=", 50),
+    ("crowd", "memory per browser, KB", lambda f: f["browser_kb"], "<=", 1024),
+    ("lone", "a lone reading reaches the browser, median, ms", lambda f: f["p50"], "<=", 10),
+    ("live", "fleet: readings published but not in the history", lambda f: f["sent"] - f["stored"], "<=", 0),
+    ("live", "fleet: screens without a newest value", lambda f: f["missing"], "<=", 0),
+    ("live", "fleet: longest delay to any screen, ms", lambda f: f["max"], "<=", 500),
+    ("chatty", "chatterboxes: screens without a newest value", lambda f: f["missing"], "<=", 0),
+    ("chatty", "chatterboxes: longest delay to any screen, ms", lambda f: f["max"], "<=", 500),
+]
+
+
+async def measure(only: list[str], without_gateway: bool, size: scenarios.Size) -> Results:
+    results: Results = {}
+    for name, scenario, starts in PLAN:
+        for start in starts:
+            if (only and name not in only) or (without_gateway and start is servers.gateway):
+                continue
+            print(f"{name}: {start.__name__} ...", file=sys.stderr, flush=True)
+            results[name, start.__name__] = await scenario(start, size)
+    return results
+
+
+def table(name: str, results: Results) -> Table:
+    """The first server's figures, and each other's with its ratio to the first's."""
+    columns = {server: figures for (scenario, server), figures in results.items() if scenario == name}
+    grid = Table(title=TITLES[name], title_justify="left")
+    grid.add_column("")
+    for server in columns:
+        grid.add_column(server, justify="right")
+    first = next(iter(columns.values()))
+    for title, key, form in ROWS.get(name, ROWS["watched"]):
+        grid.add_row(title, *(cell(figures.get(key), first.get(key), form) for figures in columns.values()))
+    return grid
+
+
+def cell(value: float | None, first: float | None, form: str) -> str:
+    if value is None:
+        return "-"
+    ratio = f"  (x {value / first:.2g})" if first and value != first else ""
+    return f"{value:{form}}{ratio}"
+
+
+def verdicts(results: Results) -> tuple[Table, bool]:
+    grid = Table("figure", "measured", "limit", "", title="What the gateway must reach", title_justify="left")
+    kept = True
+    for scenario, words, value, comparison, limit in LIMITS:
+        if figures := results.get((scenario, "gateway")):
+            measured = value(figures)
+            good = measured >= limit if comparison == ">=" else measured <= limit
+            kept &= good
+            grid.add_row(words, f"{measured:.2f}", f"{comparison} {limit:g}", "ok" if good else "MISSED")
+    return grid, kept
+
+
+def machine() -> str:
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = next((line.split(":")[1].strip() for line in info.splitlines() if "model name" in line), "?")
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    now = datetime.datetime.now(datetime.UTC)
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return (
+        f"{now:%Y-%m-%d %H:%M} UTC, commit {git.stdout.strip()}, Python {platform.python_version()}, {model}, "
+        f"{os.cpu_count()} cores, {memory_gb:.0f} GB, load average before the run {os.getloadavg()[0]:.1f}"
+    )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs: a look, not a result")
+    parser.add_argument("--only", action="append", default=[], choices=list(TITLES), help="one scenario")
+    parser.add_argument("--without-gateway", action="store_true", help="the peers alone")
+    parser.add_argument("--json", type=Path, help="also write every figure to this file")
+    return parser.parse_args()
+
+
+def main() -> int:
+    chosen = arguments()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if hard < 0 else min(OPEN_FILES, hard), hard))
+    before = machine()
+    size = scenarios.QUICK if chosen.quick else scenarios.FULL
+    results = asyncio.run(measure(chosen.only, chosen.without_gateway, size))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(before, highlight=False)
+    for name in dict.fromkeys(scenario for scenario, _ in results):
+        console.print(table(name, results))
+    grid, kept = verdicts(results)
+    console.print(grid)
+    if chosen.json:
+        figures = {f"{scenario} {server}": values for (scenario, server), values in results.items()}
+        chosen.json.write_text(json.dumps({"machine": before} | figures, indent=1))
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
