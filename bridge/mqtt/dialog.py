@@ -1,6 +1,7 @@
 """What an accepted client says, packet by packet."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from bridge.mqtt.adapters import DoorReader
 from bridge.mqtt.exchange import Exchange
@@ -30,6 +31,16 @@ from bridge.mqtt.packets import (
 BEHIND_BYTES = 512 * 1024
 
 
+class Line(Protocol):
+    """The connection, as far as a dialog uses it."""
+
+    address: str
+
+    def send(self, data: bytes) -> None: ...
+
+    def end(self, reason: str) -> None: ...
+
+
 class Dialog:
     __slots__ = ("_end", "_incoming", "_outbox", "_reader", "_send")
 
@@ -38,14 +49,13 @@ class Dialog:
         exchange: Exchange,
         receiver: Receiver,
         reader: DoorReader,
-        send: Callable[[bytes], None],
-        end: Callable[[str], None],
+        line: Line,
     ) -> None:
         self._reader = reader
         self._outbox: Outbox = reader.session.outbox
-        self._send = send
-        self._end = end
-        self._incoming = Incoming(exchange, receiver, reader.session, send, self._forward)
+        self._send = line.send
+        self._end = line.end
+        self._incoming = Incoming(exchange, receiver, reader.session, line.address, line.send, self._forward)
 
     def packet(self, first: int, body: bytes) -> bool:
         """Deal with a packet. True when those after it must wait until `DoorReader.handled` is called.

@@ -12,7 +12,7 @@ from bridge.mqtt.connection import Connection, Stage
 from bridge.mqtt.counts import Counts
 from bridge.mqtt.dialog import Dialog
 from bridge.mqtt.exchange import Exchange
-from bridge.mqtt.identity import session_key
+from bridge.mqtt.identity import holder, session_key
 from bridge.mqtt.index import matches
 from bridge.mqtt.limits import Census, Failures, Limits
 from bridge.mqtt.link import Receiver, Refusal
@@ -178,9 +178,7 @@ class Door:
         if connection.stage is not Stage.ADMITTED:
             return
         session.outbox.attach(connection)
-        connection.opened(
-            Dialog(self.exchange, self._receiver, connection.reader, connection.send, connection.end)
-        )
+        connection.opened(Dialog(self.exchange, self._receiver, connection.reader, connection))
         if session.subscriptions:
             self._subscribed(session, list(session.subscriptions))
 
@@ -220,11 +218,11 @@ class Door:
         """Its socket is closed."""
         self._leaving.pop(connection, None)
 
-    def refresh(self, client_id: str) -> None:
-        """Who is this client now? Nobody: its sessions end and lose what they hold."""
-        for session in self.exchange.of_client(client_id):
+    def refresh(self, name: str) -> None:
+        """Who are they now? Of nobody, or of somebody else, sessions end and lose what they hold."""
+        for session in self.exchange.of_name(name):
             wire, now = session.wire, self.exchange.gatekeeper.identify(session.principal)
-            if now is not None:
+            if now is not None and holder(now) == holder(session.principal):
                 self.exchange.reconsider(session, now)
                 if isinstance(wire, Connection) and wire.dialog is not None:
                     wire.dialog.reconsider()

@@ -16,6 +16,7 @@ from bridge.mqtt.link import Gatekeeper, Receiver
 from bridge.mqtt.message import Message
 from bridge.mqtt.wills import Wills
 from bridge.topics import Topics
+from gateway.core.rights import Principal
 from gateway.storage.broker_state import BrokerState, Writer
 
 # How long a stop waits for the database.
@@ -95,9 +96,10 @@ class EmbeddedLink:
         qos: int = 1,
         retain: bool = False,
         expires_at_ms: int | None = None,
-        only_for: str | None = None,
+        only_for: Principal | None = None,
+        durable: bool = True,
     ) -> None:
-        message = Message(topic, payload, qos, retain, expires_at_ms)
+        message = Message(topic, payload, qos, retain, expires_at_ms, durable)
         if message.expired():
             self._counts.dropped_expired += 1
             return
@@ -108,9 +110,12 @@ class EmbeddedLink:
     def listens(self, client_id: str, topic: str) -> bool:
         return self._exchange.listens(client_id, topic)
 
-    def refresh(self, client_id: str) -> None:
+    def pending(self, principal: Principal) -> int:
+        return self._exchange.pending(principal)
+
+    def refresh(self, name: str) -> None:
         if self.door is not None:
-            self.door.refresh(client_id)
+            self.door.refresh(name)
 
     def clear(self, path_prefix: str) -> None:
         self._exchange.clear(path_prefix)

@@ -5,11 +5,12 @@ one transaction, before anything else happens.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
 from bridge.mqtt.counts import Counts
-from bridge.mqtt.identity import as_text, from_text, session_key
+from bridge.mqtt.identity import as_text, from_text, holder, name_of, session_key
 from bridge.mqtt.index import RetainedTree, Subscriptions
 from bridge.mqtt.limits import Limits
 from bridge.mqtt.link import Gatekeeper
@@ -39,7 +40,8 @@ class Exchange:
         self.sessions: dict[str, Session] = {}
         self.subscriptions: Subscriptions[Session] = Subscriptions()
         self.retained: RetainedTree[Message] = RetainedTree()
-        self._by_client: dict[str, set[str]] = {}
+        self._by_name: dict[str, set[str]] = {}
+        self._held: Counter[str] = Counter()
 
     async def load(self) -> None:
         """What the last run acknowledged."""
@@ -78,23 +80,19 @@ class Exchange:
         outbox = Outbox(key, self.limits, self.counts, may_receive, state)
         session = Session(key, client_id, principal, outbox, persistent)
         self.sessions[key] = session
-        self._by_client.setdefault(client_id, set()).add(key)
+        self._by_name.setdefault(name_of(principal), set()).add(key)
+        self._held[holder(principal)] += 1
         return session
 
-    def of_client(self, client_id: str) -> list[Session]:
-        """Its sessions; more than one when different credentials use the same client id."""
-        return [self.sessions[key] for key in sorted(self._by_client.get(client_id, ()))]
+    def of_name(self, name: str) -> list[Session]:
+        """The sessions of a module, of its re-enrolments, or of a service."""
+        return [self.sessions[key] for key in sorted(self._by_name.get(name, ()))]
 
     def crowded(self, principal: Principal, client_id: str) -> bool:
         """Whether this identity holds as many sessions as it may, this one not among them."""
-        key = session_key(principal, client_id)
-        prefix = key[: len(key) - len(client_id)]
-        if isinstance(principal, Enrolling) or key in self.sessions:
+        if session_key(principal, client_id) in self.sessions:
             return False
-        held = 0
-        for other in self.sessions:
-            held += other.startswith(prefix)
-        return held >= self.limits.sessions_per_identity
+        return self._held[holder(principal)] >= self.limits.sessions_per_identity
 
     def enter(self, client_id: str, principal: Principal, clean: bool) -> tuple[Session, bool]:
         """The session of a client that connects, and whether it is an earlier one that goes on."""
@@ -135,10 +133,13 @@ class Exchange:
         for topic_filter in list(session.subscriptions):
             self.subscriptions.remove(topic_filter, session)
         del self.sessions[session.key]
-        keys = self._by_client[session.client_id]
-        keys.discard(session.key)
-        if not keys:
-            del self._by_client[session.client_id]
+        name, held_by = name_of(session.principal), holder(session.principal)
+        self._by_name[name].discard(session.key)
+        if not self._by_name[name]:
+            del self._by_name[name]
+        self._held[held_by] -= 1
+        if not self._held[held_by]:
+            del self._held[held_by]
         if session.persistent:
             self.state.drop_session(session.key)
 
@@ -182,11 +183,12 @@ class Exchange:
             return None
         return Message(topic, message.payload, min(qos, message.qos), True, message.expires_at_ms)
 
-    def deliver(self, message: Message, only_for: str | None = None) -> bool:
+    def deliver(self, message: Message, only_for: Principal | None = None) -> bool:
         """To every session that subscribes and may receive it; whether anything durable changed."""
         durable = False
+        wanted = holder(only_for) if only_for is not None else None
         for session, granted in self.subscriptions.matching(message.topic).values():
-            if only_for is not None and session.client_id != only_for:
+            if wanted is not None and holder(session.principal) != wanted:
                 continue
             if not self.gatekeeper.allows(session.principal, "receive", message.topic):
                 self.counts.dropped_rights += 1
@@ -198,14 +200,18 @@ class Exchange:
 
     def retain(self, message: Message) -> None:
         """Keep as the topic's retained message; an empty payload clears it."""
-        if not message.payload:
-            if self.retained.remove(message.topic):
-                self.state.unretain(message.topic)
-        elif len(self.retained) < self.limits.retained or self.retained.get(message.topic) is not None:
-            self.retained.put(message.topic, message)
-            self.state.retain(message.topic, message.payload, message.qos, message.expires_at_ms)
-        else:
+        before = self.retained.get(message.topic)
+        if before is None and len(self.retained) >= self.limits.retained:
             self.counts.dropped_full += 1
+            return
+        if message.payload:
+            self.retained.put(message.topic, message)
+        else:
+            self.retained.remove(message.topic)
+        if message.payload and message.durable:
+            self.state.retain(message.topic, message.payload, message.qos, message.expires_at_ms)
+        elif before is not None and before.durable:
+            self.state.unretain(message.topic)
 
     def clear(self, prefix: str) -> None:
         for topic in [message.topic for message in self._all_retained() if message.topic.startswith(prefix)]:
@@ -231,6 +237,15 @@ class Exchange:
             and session.wire is not None
             and self.gatekeeper.allows(session.principal, "receive", topic)
             for session, _ in self.subscriptions.matching(topic).values()
+        )
+
+    def pending(self, principal: Principal) -> int:
+        """Messages on their way to this credential's sessions."""
+        wanted = holder(principal)
+        return sum(
+            len(session.outbox)
+            for session in self.of_name(name_of(principal))
+            if holder(session.principal) == wanted
         )
 
 

@@ -14,25 +14,41 @@ from gateway.core.rights import (
 )
 
 
-def session_key(principal: Principal, client_id: str) -> str:
-    """Sessions are kept apart by credential, so that nobody can take over, or hold, another's client id."""
+def holder(principal: Principal) -> str:
+    """The credential: what a module was approved for does not change it, a re-enrolment is another one."""
+    match principal:
+        case ModuleIdentity(id, _, claim):
+            return f"module:{id}:{claim}"
+        case Enrolling(nonce):
+            return f"enrolling:{nonce}"
+        case Service(name):
+            return f"service:{name}"
+        case Person(id):
+            return f"person:{id}"
+        case Everything():
+            return "gateway"
+
+
+def name_of(principal: Principal) -> str:
+    """What a session is asked for by when rights change: the module's id or the service's name."""
     match principal:
         case ModuleIdentity(id):
-            return f"module:{id}:{client_id}"
-        case Enrolling():
-            return f"enrolling::{client_id}"
+            return id
         case Service(name):
-            return f"service:{name}:{client_id}"
-        case Person(id):
-            return f"person:{id}:{client_id}"
-        case Everything():
-            return f"gateway::{client_id}"
+            return name
+        case _:
+            return ""
+
+
+def session_key(principal: Principal, client_id: str) -> str:
+    """Sessions are kept apart by credential, so that nobody can take over, or hold, another's client id."""
+    return f"{holder(principal)}:{client_id}"
 
 
 def as_text(principal: Principal) -> str:
     match principal:
-        case ModuleIdentity(id, approved):
-            return json.dumps(["module", id, approved])
+        case ModuleIdentity(id, approved, claim):
+            return json.dumps(["module", id, approved, claim])
         case Service(name, role):
             return json.dumps(["service", name, role])
         case Person(id, name, role):
@@ -45,8 +61,8 @@ def as_text(principal: Principal) -> str:
 
 def from_text(text: str) -> Principal | None:
     match json.loads(text):
-        case ["module", str(id), bool(approved)]:
-            return ModuleIdentity(id, approved)
+        case ["module", str(id), bool(approved), int(claim)]:
+            return ModuleIdentity(id, approved, claim)
         case ["service", str(name), str(role)]:
             return Service(name, ServiceRole(role))
         case ["person", int(id), str(name), str(role)]:

@@ -56,19 +56,30 @@ class Pending:
 class Incoming:
     """`forward` takes a whole PUBLISH to where it is routed to others; `send` is the connection's."""
 
-    __slots__ = ("_decisions", "_exchange", "_forward", "_pending", "_receiver", "_send", "_session")
+    __slots__ = (
+        "_address",
+        "_decisions",
+        "_exchange",
+        "_forward",
+        "_pending",
+        "_receiver",
+        "_send",
+        "_session",
+    )
 
     def __init__(
         self,
         exchange: Exchange,
         receiver: Receiver,
         session: Session,
+        address: str,
         send: Callable[[bytes], None],
         forward: Callable[[int, bytes, Pending | None], None],
     ) -> None:
         self._exchange = exchange
         self._receiver = receiver
         self._session = session
+        self._address = address
         self._send = send
         self._forward = forward
         self._decisions: dict[bytes, Decision] = {}
@@ -109,6 +120,7 @@ class Incoming:
                 bool(first & 1),
                 self._session.principal,
                 bool(first & 8),
+                self._address,
             )
             self._to_gateway(message, pending)
         if first & 1 or self._has_listeners(decision):

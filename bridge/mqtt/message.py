@@ -8,11 +8,14 @@ from gateway.core.clock import now_ms
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """`durable` is for a retained one: whether it is kept on disk."""
+
     topic: str
     payload: bytes
     qos: int
     retain: bool = False
     expires_at_ms: int | None = None
+    durable: bool = True
 
     def expired(self) -> bool:
         return self.expires_at_ms is not None and self.expires_at_ms <= now_ms()

@@ -81,7 +81,7 @@ class Wills:
         if not exchange.gatekeeper.for_gateway(will.topic):
             drop()
             return
-        inbound = Inbound(will.topic, will.payload, will.qos, will.retain, now)
+        inbound = Inbound(will.topic, will.payload, will.qos, will.retain, now, will=True)
         if not will.qos:
             drop()
         try:
