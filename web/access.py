@@ -1,0 +1,40 @@
+"""Who may use a route: one table of levels for pages and REST alike."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from gateway.core.rights import Person, Principal, Service, ServiceRole, may_administer, may_manage
+
+
+class Access(StrEnum):
+    """What a route asks of its visitor."""
+
+    PUBLIC = "public"
+    READ = "read"
+    ACT = "act"
+    PERSON = "person"
+    MANAGE = "manage"
+    ADMINISTER = "administer"
+
+
+def _may_act(visitor: Principal) -> bool:
+    return isinstance(visitor, Person) or (
+        isinstance(visitor, Service) and visitor.role is ServiceRole.CONTROLLER
+    )
+
+
+_RULES: dict[Access, Callable[[Principal], bool]] = {
+    Access.PUBLIC: lambda visitor: True,
+    Access.READ: lambda visitor: isinstance(visitor, Person | Service),
+    Access.ACT: _may_act,
+    Access.PERSON: lambda visitor: isinstance(visitor, Person),
+    Access.MANAGE: may_manage,
+    Access.ADMINISTER: may_administer,
+}
+
+
+def permits(access: Access, visitor: Principal | None) -> bool:
+    """Whether this visitor (None: nobody we know) may use a route of this level."""
+    if visitor is None:
+        return access is Access.PUBLIC
+    return _RULES[access](visitor)

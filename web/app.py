@@ -1,0 +1,44 @@
+"""The web as one Starlette application, made of tables of routes."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from gateway.core.core import Core
+from web import api, devices, health, pages
+from web.failures import handlers
+from web.headers import SecurityHeaders
+from web.pages.table import routes as page_routes
+from web.render import HERE
+from web.site import make_site
+
+
+class OurFiles(StaticFiles):
+    """Our own scripts and styles: kept by browsers, but asked for anew, so that an upgrade shows at once."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(core: Core, *, mounts: Sequence[BaseRoute] = ()) -> Starlette:
+    """The pages, forms, REST and the devices' HTTP door over `core`; `mounts` are routes of the roof."""
+    site = make_site(core)
+    return Starlette(
+        routes=[
+            *mounts,
+            *devices.routes(site),
+            *health.routes(site),
+            *api.routes(site),
+            *page_routes(site, pages.PAGES),
+            Mount("/static", OurFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers=handlers(site),
+    )

@@ -1,0 +1,31 @@
+"""Our cookies and nothing else: the session, the visitor before it, the choice of colours."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+SESSION = "passerelle_session"
+THEME = "passerelle_theme"
+THEMES = ("auto", "light", "dark")
+YEAR_S = 365 * 86400
+SESSION_MAX_AGE_S = 30 * 86400
+
+
+def is_secure(request: Request, public_url: str) -> bool:
+    """Whether browsers reach us by TLS, directly or through the proxy that PUBLIC_URL names."""
+    return request.url.scheme == "https" or urlsplit(public_url).scheme == "https"
+
+
+def keep(response: Response, name: str, value: str, *, secure: bool, max_age_s: int | None = None) -> None:
+    """Set a cookie no script can read and no other site's form carries along."""
+    response.set_cookie(name, value, max_age=max_age_s, secure=secure, httponly=True, samesite="lax")
+
+
+def drop(response: Response, name: str, *, secure: bool) -> None:
+    response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")
+
+
+def theme(request: Request) -> str:
+    chosen = request.cookies.get(THEME, "auto")
+    return chosen if chosen in THEMES else "auto"

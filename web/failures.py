@@ -1,0 +1,82 @@
+"""What a visitor sees when something was refused or went wrong: a page, or a problem document."""
+
+import logging
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from gateway.core.errors import GatewayError
+from web.arrival import by_cookie
+from web.headers import security_headers
+from web.replies import headers_of, problem, problem_of, status_of
+from web.site import Site
+
+log = logging.getLogger(__name__)
+_HEADINGS = {
+    400: "That did not fit",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible here",
+    413: "Too large",
+    429: "Too many tries",
+    500: "Something went wrong",
+    503: "Not possible right now",
+}
+_SENTENCES = {
+    404: "There is no such page, or it is not for you to see.",
+    405: "This address does not take that kind of request.",
+    500: "The gateway could not answer this. It was noted in the log.",
+}
+_PROGRAMS = ("/api/v1/", "/healthz", "/readyz", "/metrics")
+
+
+def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
+    async def refused(request: Request, error: Exception) -> Response:
+        if not isinstance(error, GatewayError):
+            raise error
+        if _for_program(request):
+            return problem_of(error)
+        return _page(site, request, status_of(error), error.message, headers_of(error))
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        said = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
+        sentence = said or _SENTENCES.get(error.status_code, "This request was refused.")
+        headers = dict(error.headers or {})
+        if _for_program(request):
+            return problem(error.status_code, sentence, headers=headers)
+        return _page(site, request, error.status_code, sentence, headers)
+
+    async def broken(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed.", request.method, request.url.path.encode("unicode_escape").decode())
+        # This answer is made outside all middleware.
+        headers = security_headers(request.headers.get("host", "")) | {"Cache-Control": "no-store"}
+        if _for_program(request):
+            return problem(500, _SENTENCES[500], headers=headers)
+        return _page(site, request, 500, _SENTENCES[500], headers)
+
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)
+
+    return {GatewayError: refused, HTTPException: http_error, ClientDisconnect: gone, Exception: broken}
+
+
+def _for_program(request: Request) -> bool:
+    return request.url.path.startswith(_PROGRAMS)
+
+
+def _page(site: Site, request: Request, status: int, sentence: str, headers: dict[str, str]) -> Response:
+    response = by_cookie(request, site).page(
+        "error.html",
+        status=status,
+        heading=_HEADINGS.get(status, HTTPStatus(status).phrase),
+        sentence=sentence,
+        back_path="/login",
+        status_code=status,
+    )
+    response.headers.update(headers)
+    return response

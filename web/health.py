@@ -1,0 +1,77 @@
+"""`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics` (Prometheus)."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.core.core import Core
+from gateway.core.errors import Unavailable
+from gateway.storage.models import SettingRow
+from web.site import Site
+from web.wording import STATUS_WORDS
+
+
+class Figures(Collector):
+    """The house in numbers, read when asked for; no label ever names a module or a person."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def collect(self) -> Iterable[Metric]:
+        core = self._core
+        modules = GaugeMetricFamily("passerelle_modules", "Modules by status.", labels=["status"])
+        counted = Counter(core.status(module) for module in core.registry.all())
+        for status in STATUS_WORDS:
+            modules.add_metric([status], counted[status])
+        yield modules
+        yield GaugeMetricFamily(
+            "passerelle_waiting", "Newcomers and re-enrolments that wait.", core.registry.waiting()
+        )
+        yield GaugeMetricFamily("passerelle_users", "User accounts.", len(core.accounts.people.all()))
+        yield CounterMetricFamily(
+            "passerelle_telemetry_received", "Telemetry messages taken.", core.telemetry.received
+        )
+        yield CounterMetricFamily(
+            "passerelle_telemetry_set_aside",
+            "Readings that did not fit and were set aside.",
+            core.telemetry.set_aside.total(),
+        )
+        yield CounterMetricFamily(
+            "passerelle_listener_failures", "Event listeners that failed.", core.hub.failures
+        )
+
+
+def routes(site: Site) -> list[Route]:
+    figures = CollectorRegistry()
+    figures.register(Figures(site.core))
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/healthz", _alive, methods=["GET"]),
+        Route("/readyz", _ready(site.core), methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+async def _alive(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _ready(core: Core) -> Callable[[Request], Awaitable[Response]]:
+    async def ready(request: Request) -> Response:
+        """Whether the database answers."""
+        try:
+            await core.store.read(lambda: SettingRow.select().limit(1).count())
+        except Unavailable as error:
+            return JSONResponse({"status": "unavailable", "database": error.message}, 503)
+        return JSONResponse({"status": "ready", "database": "ok"})
+
+    return ready

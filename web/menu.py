@@ -1,0 +1,27 @@
+"""The main menu: one table."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    href: str
+    label: str
+    icon: str
+    here: bool = False
+
+
+# Each place, and whether it is for those who manage or administer.
+_PLACES = (
+    ("/", "Dashboard", "home", ""),
+    ("/modules", "Modules", "modules", ""),
+    ("/waiting", "Waiting", "waiting", "manage"),
+    ("/admin", "Admin", "admin", "administer"),
+    ("/account", "Account", "account", ""),
+)
+
+
+def menu(manages: bool, administers: bool, path: str) -> list[Item]:
+    may = {"": True, "manage": manages, "administer": administers}
+    first = "/" + path.strip("/").split("/")[0]
+    return [Item(href, label, icon, href == first) for href, label, icon, who in _PLACES if may[who]]

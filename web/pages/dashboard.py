@@ -1,0 +1,85 @@
+"""The start page: how many, what waits, what needs a look, and the front door."""
+
+from collections import Counter
+
+from starlette.responses import Response
+
+from gateway.core import clock
+from gateway.core.errors import GatewayError, Invalid
+from web import wording
+from web.access import Access
+from web.joinview import join_types, join_view
+from web.notices import Notice
+from web.pages.login import own_path
+from web.pages.table import Page
+from web.pages.waiting import waiting_items
+from web.views import view_of, visible
+from web.visit import Visit
+
+SHOWN = 6
+# Offline since less than this is news; longer is somebody's habit.
+NEWS_MS = 7 * 86400 * 1000
+_ALWAYS_COUNTED = ("online", "offline", "pending")
+_ATTENTION = ("offline", "unknown")
+
+
+async def show(visit: Visit) -> Response:
+    core = visit.site.core
+    modules = list(visible(core, visit.person))
+    counted = Counter(core.status(module) for module in modules)
+    statuses = [s for s in wording.STATUS_WORDS if counted[s] or s in _ALWAYS_COUNTED]
+    now_ms = clock.now_ms()
+    odd = [m for m in modules if core.status(m) in _ATTENTION or core.presence.of(m.id).unstable]
+    recent = [m for m in odd if now_ms - core.presence.of(m.id).since_ms < NEWS_MS]
+    recent.sort(key=lambda module: -core.presence.of(module.id).since_ms)
+    return visit.page(
+        "dashboard.html",
+        total=len(modules),
+        counts=[(status, wording.STATUS_WORDS[status], counted[status]) for status in statuses],
+        waiting=waiting_items(core)[:SHOWN] if visit.manages else [],
+        attention=[view_of(core, module) for module in recent[:SHOWN]],
+        join=join_view(core),
+        join_types=join_types(core),
+        example=_example(visit),
+    )
+
+
+def _example(visit: Visit) -> str:
+    """How a device asks over HTTP, ready to paste into a shell."""
+    base = visit.site.public_url.rstrip("/") or str(visit.request.base_url).rstrip("/")
+    return f"curl {base}/modules/register -d type=7 -d serial=try-me"
+
+
+async def set_join(visit: Visit) -> Response:
+    """Open a window, close, or leave open; the form stands on several pages and names where it came from."""
+    try:
+        join = await visit.site.core.joining.set(
+            visit.text("mode"),
+            visit.person,
+            seconds=_number(visit, "seconds") or 300,
+            type=_number(visit, "type"),
+            quota=_number(visit, "quota") or 20,
+        )
+    except GatewayError as error:
+        return visit.go(own_path(visit.text("back")), Notice(error.message, "bad"))
+    said = {
+        "window": "The window is open.",
+        "open": "Newcomers may ask at any time.",
+        "closed": "Newcomers are turned away.",
+    }
+    return visit.go(own_path(visit.text("back")), Notice(said[join.mode]))
+
+
+def _number(visit: Visit, name: str) -> int | None:
+    text = visit.text(name)
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 9:
+        raise Invalid(f"{name.capitalize()} must be a whole number.")
+    return int(text)
+
+
+PAGES = [
+    Page("GET", "/", show, Access.PERSON),
+    Page("POST", "/join", set_join, Access.MANAGE),
+]

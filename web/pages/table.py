@@ -1,0 +1,65 @@
+"""A page is a row: method, path, who may, and the function that answers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import quote
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway.core.errors import Forbidden, Unauthenticated
+from web.access import Access
+from web.arrival import by_cookie, check_access, with_form
+from web.body import BodyLimit
+from web.site import Site
+from web.visit import Visit
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`stale`: the page to show again, with what was typed, when a form's token is out of date."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    access: Access
+    stale: Handler | None = None
+
+
+def routes(site: Site, pages: list[Page]) -> list[Route]:
+    bounds = [Middleware(BodyLimit)]
+    return [
+        Route(page.path, _endpoint(site, page), methods=[page.method], middleware=bounds) for page in pages
+    ]
+
+
+def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visit = by_cookie(request, site)
+        try:
+            check_access(visit, page.access)
+        except Unauthenticated:
+            return RedirectResponse(_login_path(request), 303)
+        if page.method == "GET":
+            return await page.handler(visit)
+        try:
+            visit = await with_form(visit)
+        except Forbidden as forbidden:
+            if page.stale is None:
+                raise
+            return await page.stale(replace(visit, refused=forbidden))
+        return await page.handler(visit)
+
+    return answer
+
+
+def _login_path(request: Request) -> str:
+    if request.method != "GET" or request.url.path == "/":
+        return "/login"
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"/login?next={quote(request.url.path + query, safe='')}"

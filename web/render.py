@@ -1,0 +1,54 @@
+"""Templates: always escaped, with the few words and filters that pages need."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from web import wording
+
+HERE = Path(__file__).parent
+_STATUS_ICONS = {
+    "queued": "pending",
+    "sent": "send",
+    "accepted": "info",
+    "done": "online",
+    "failed": "warning",
+    "expired": "pending",
+    "canceled": "cancel",
+    **{status: status for status in wording.STATUS_WORDS},
+}
+
+
+def status_icon(status: str) -> str:
+    return _STATUS_ICONS.get(status, "info")
+
+
+def slug(text: str) -> str:
+    """Letters, digits and dashes, for element ids."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def environment() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "age": wording.age,
+        "until": wording.until,
+        "iso": wording.iso,
+        "clock": wording.clock,
+        "shown": wording.shown,
+        "slug": slug,
+    }
+    templates.globals["status_icon"] = status_icon
+    return templates
+
+
+def render(templates: Environment, name: str, context: dict[str, Any]) -> str:
+    return templates.get_template(name).render(context)

@@ -1,0 +1,26 @@
+"""What every page and call is served from."""
+
+from dataclasses import dataclass, field
+
+from jinja2 import Environment
+
+from gateway.core.core import Core
+from web.csrf import VisitorTokens
+from web.notices import Notices
+from web.render import environment
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    core: Core
+    templates: Environment
+    visitors: VisitorTokens
+    notices: Notices = field(default_factory=Notices)
+
+    @property
+    def public_url(self) -> str:
+        return self.core.settings.public_url
+
+
+def make_site(core: Core) -> Site:
+    return Site(core, environment(), VisitorTokens(core.settings.signing_key().encode()))

@@ -1,0 +1,51 @@
+// Everything here is on top of pages that work without it.
+
+import { startClock } from "./ages.js";
+import { enhanceForms } from "./forms.js";
+import { startLists, tidyLists } from "./lists.js";
+import { startLive, watch } from "./live.js";
+import { fetchPage, onSwap, swapRegions } from "./swap.js";
+
+let pending = null;
+
+// The page's own parts, made anew by the server; several reasons within a moment are one.
+function refresh(delayMs) {
+  if (pending !== null) return;
+  pending = setTimeout(async () => {
+    pending = null;
+    try {
+      const { response, page } = await fetchPage(location.href);
+      if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url);
+      else if (response.ok) swapRegions(page);
+    } catch {
+      // The banner says already that the connection is lost; the next change tries again.
+    }
+  }, delayMs);
+}
+
+async function plots() {
+  if (document.querySelector("[data-plot]")) (await import("./plot.js")).startPlot();
+}
+
+let page = location.pathname;
+onSwap(() => {
+  tidyLists();
+  plots();
+  if (page !== location.pathname) {
+    page = location.pathname;
+    watch();
+  }
+});
+addEventListener("popstate", () => location.reload());
+
+startClock(() => refresh(1500));
+enhanceForms();
+startLists();
+tidyLists();
+startLive(refresh);
+plots();
+if (new URLSearchParams(location.search).has("notice")) {
+  const url = new URL(location.href);
+  url.searchParams.delete("notice");
+  history.replaceState(null, "", url);
+}

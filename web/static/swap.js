@@ -1,0 +1,71 @@
+// Pages are made by the server; here parts of a fresh one take the place of old ones.
+// What somebody is typing, and where the keyboard is, stays.
+
+const swapped = new Set();
+
+export function onSwap(listener) {
+  swapped.add(listener);
+}
+
+export async function fetchPage(url, options = {}) {
+  const response = await fetch(url, { credentials: "same-origin", headers: { Accept: "text/html" }, ...options });
+  const text = await response.text();
+  return { response, page: new DOMParser().parseFromString(text, "text/html") };
+}
+
+function isDirty(control) {
+  if (control.type === "hidden" || control.type === "submit") return false;
+  if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
+  if (control.tagName === "SELECT") return control.selectedIndex !== Math.max(0, [...control.options].findIndex((option) => option.defaultSelected));
+  return control.value !== control.defaultValue;
+}
+
+export function isInUse(region) {
+  if (region.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, summary, button")) return true;
+  return [...region.querySelectorAll("input, select, textarea")].some(isDirty);
+}
+
+function typedOutside(form) {
+  const controls = [...document.querySelectorAll("main input[id], main select[id], main textarea[id]")];
+  return controls.filter((control) => control.form !== form && isDirty(control) && control.type !== "checkbox")
+    .map((control) => [control.id, control.value]);
+}
+
+// The whole content, after a form was sent; what was typed into other forms is kept.
+export function swapMain(page, form) {
+  const fresh = page.querySelector("main");
+  const typed = typedOutside(form);
+  document.querySelector("main").replaceWith(document.importNode(fresh, true));
+  swapNav(page);
+  document.title = page.title;
+  document.body.dataset.page = page.body.dataset.page ?? "";
+  for (const [id, value] of typed) {
+    const control = document.getElementById(id);
+    if (control) control.value = value;
+  }
+  for (const listener of swapped) listener();
+}
+
+function swapNav(page) {
+  const [old, fresh] = [document.querySelector(".nav"), page.querySelector(".nav")];
+  if (old && fresh) old.replaceWith(document.importNode(fresh, true));
+}
+
+// Rows that stay are left alone (somebody may be ticking them); new ones come, old ones go.
+function mergeRows(region, fresh) {
+  const rows = (parent) => new Map([...parent.children].filter((row) => "row" in row.dataset).map((row) => [row.dataset.row, row]));
+  const [old, wanted] = [rows(region), rows(fresh)];
+  for (const [key, row] of old) if (!wanted.has(key)) row.remove();
+  for (const [key, row] of wanted) if (!old.has(key)) region.append(document.importNode(row, true));
+}
+
+export function swapRegions(page) {
+  for (const region of document.querySelectorAll("[data-refresh]")) {
+    const fresh = page.querySelector(`[data-refresh="${region.dataset.refresh}"]`);
+    if (!fresh) continue;
+    if ("merge" in region.dataset) mergeRows(region, fresh);
+    else if (!isInUse(region)) region.replaceWith(document.importNode(fresh, true));
+  }
+  swapNav(page);
+  for (const listener of swapped) listener();
+}
