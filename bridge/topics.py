@@ -74,7 +74,7 @@ class Topics:
 
 
 def is_for_gateway(path: Path) -> bool:
-    """Whether a published path is the gateway's to hear: `<id>/up/..`, `register/<nonce>`, `<id>/ask/<command>`."""
+    """Whether the gateway hears a published path: `<id>/up/..`, `register/<nonce>`, `<id>/ask/<command>`."""
     if path[0] == "register":
         return len(path) == 2
     return len(path) >= 2 and (path[1] == "up" or (path[1] == "ask" and len(path) == 3))

@@ -43,7 +43,7 @@ class Downlink:
         topic = self._topics.of(command.module_id, words.DOWN_COMMAND)
         if not self._link.listens(command.module_id, topic):
             return False
-        payload = {"id": command.id, "command": command.name, "params": command.params}
+        payload: dict[str, Any] = {"id": command.id, "command": command.name, "params": command.params}
         if command.expires_at_ms is not None:
             payload["expires_at"] = command.expires_at_ms
         self._tell(command.module_id, words.DOWN_COMMAND, payload, expires_at_ms=command.expires_at_ms)
@@ -76,7 +76,13 @@ class Downlink:
             self._tell(module_id, words.DOWN_DESIRED, desired)
 
     def _tell(
-        self, module_id: str, where: Path, what: dict[str, Any], *, expires_at_ms: int | None = None, claim: int = 0
+        self,
+        module_id: str,
+        where: Path,
+        what: dict[str, Any],
+        *,
+        expires_at_ms: int | None = None,
+        claim: int = 0,
     ) -> None:
         self._link.publish(
             self._topics.of(module_id, where),
@@ -112,4 +118,4 @@ class Downlink:
         self._send_desired(event.module_id)
 
     def _service_changed(self, event: ServiceChanged) -> None:
-        self._link.refresh_service(event.name)
+        self._link.refresh(event.name)

@@ -16,7 +16,11 @@ Stored = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message for the gateway. `sender` is None when an external broker does not tell."""
+    """A message for the gateway.
+
+    `sender` is None when an external broker does not tell; `address` is where the sender's connection comes
+    from; `will` tells that the broker published it for a session that was lost.
+    """
 
     topic: str
     payload: bytes
@@ -24,6 +28,8 @@ class Inbound:
     retain: bool
     sender: Principal | None
     dup: bool = False
+    address: str = ""
+    will: bool = False
 
 
 class Receiver(Protocol):
@@ -41,7 +47,7 @@ class Receiver(Protocol):
         """A session was accepted."""
 
     def disconnected(self, client_id: str, principal: Principal, reason: str) -> None:
-        """A session ended; reason is `goodbye` (DISCONNECT), `will` (anything else), `takeover` or `revoked`."""
+        """A session ended, by `goodbye` (DISCONNECT), `will` (anything else), `takeover` or `revoked`."""
 
 
 class Refusal(IntEnum):
@@ -84,21 +90,28 @@ class Link(Protocol):
         qos: int = 1,
         retain: bool = False,
         expires_at_ms: int | None = None,
-        only_for: str | None = None,
+        only_for: Principal | None = None,
+        durable: bool = True,
     ) -> None:
         """Send in order of calls; never blocks. A message past `expires_at_ms` (UTC) is not delivered.
 
-        `only_for` names a client id: other sessions that subscribe to the topic do not get it.
-        An empty retained payload clears the topic's retained message.
+        `only_for`: sessions of this credential alone get it, whoever else subscribes to the topic (of a
+        module, `approved` does not matter; `claim` does). Not `durable`: a retained message is kept in
+        memory only, because the gateway publishes it again after a restart. An empty retained payload
+        clears the topic's retained message.
         """
 
     def listens(self, client_id: str, topic: str) -> bool:
         """Whether that client has a live session subscribed to the topic."""
 
-    def refresh(self, client_id: str) -> None:
-        """Ask the gatekeeper again who this client is; end its session if it is nobody any more.
+    def pending(self, principal: Principal) -> int:
+        """How many messages are queued for, or not yet acknowledged by, sessions of this credential."""
 
-        A session that ends this way, or an offline one that is nobody, loses its stored state.
+    def refresh(self, name: str) -> None:
+        """Ask the gatekeeper again who the sessions of this module id or service name are.
+
+        Those that are nobody any more end at once (what was sent to them before leaves first), and lose
+        their stored state, offline ones too. This includes the sessions of the module's re-enrolments.
         """
 
     def clear(self, path_prefix: str) -> None:

@@ -84,7 +84,7 @@ class Decisions:
         self._registry.forget_claim(number)
         self._hub.publish(WaitingChanged())
         self._hub.publish(CredentialsChanged(module.id, "replaced"))
-        self._hub.publish(ClaimDecided(module.id, claim.session_key, "online"))
+        self._hub.publish(ClaimDecided(module.id, claim.number, "online"))
         return after
 
     async def reject_claim(self, number: int, by: Person) -> None:
@@ -95,7 +95,7 @@ class Decisions:
         self._registry.take_claim(claim.number)
         self._registry.forget_claim(claim.number)
         self._registry.note(f"claim.{status}", claim.module_id, by)
-        self._hub.publish(ClaimDecided(claim.module_id, claim.session_key, status))
+        self._hub.publish(ClaimDecided(claim.module_id, claim.number, status))
         self._hub.publish(WaitingChanged())
 
     async def declare(
@@ -141,7 +141,6 @@ class Decisions:
         now_ms = clock.now_ms()
         due = [m for m in self._registry.all() if m.life == "pending" and _is_over(m.expires_at_ms, now_ms)]
         for module in due:
-            self._hub.publish(CredentialsChanged(module.id, "expired"))
             await self._registry.remove(module, "expired", GATEWAY)
         claims = [claim for claim in self._registry.claims() if _is_over(claim.expires_at_ms, now_ms)]
         for claim in claims:

@@ -55,10 +55,10 @@ class CredentialsChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class ClaimDecided(Event):
-    """A re-enrolment was approved, rejected or expired; `session_key` names the session that waits for it."""
+    """The re-enrolment of number `claim` was approved (`online`), `rejected` or `expired`."""
 
     module_id: str
-    session_key: str
+    claim: int
     status: str
 
 
@@ -89,13 +89,6 @@ class ModuleEventRaised(Event):
     module_id: str
     name: str
     data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleLogged(Event):
-    module_id: str
-    level: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from gateway.core.rights import Person
 from gateway.storage.models import SessionRow
 from gateway.storage.store import Store
 
+# The browser's cookie, read by pages and by sockets.
+COOKIE = "passerelle_session"
 BROWSER_S = 30 * 86400
 REFRESH_S = 30 * 86400
 ACCESS_S = 600

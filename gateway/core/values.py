@@ -46,11 +46,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     expires_at_ms: int
 
-    @property
-    def session_key(self) -> str:
-        """How its session is told apart from the module's own."""
-        return f"{self.module_id} claim {self.number}"
-
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
     """What a device says of itself when it registers; all of it unproved."""

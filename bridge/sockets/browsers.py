@@ -1,0 +1,205 @@
+"""Browsers over Socket.IO: who they are, what they ask, what they are told."""
+
+import asyncio
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import socketio
+
+from bridge.sockets.audience import Audience, Browser
+from bridge.sockets.feed import Feed
+from bridge.sockets.speaker import FastJson, Speaker
+from bridge.sockets.telling import Telling
+from gateway.core import clock
+from gateway.core.core import Core
+from gateway.core.errors import GatewayError, Invalid
+from gateway.core.events import SessionsEnded
+from gateway.core.rights import Person, Role
+from gateway.core.sessions import COOKIE
+
+MAX_MESSAGE = 1_000_000
+MAX_WATCHED = 10_000
+# How long a socket that nobody answers for may stay.
+STRANGER_S = 30.0
+REFUSED_S = 10.0
+SWEEP_S = 1.0
+PAGES = frozenset({"modules", "dashboard", "admin", ""})
+
+
+def make_server(public_origin: str) -> socketio.AsyncServer:
+    """The Socket.IO server: same origin only (and the public one), bounded messages, quiet."""
+    return socketio.AsyncServer(
+        async_mode="asgi",
+        cors_allowed_origins=None,
+        max_http_buffer_size=MAX_MESSAGE,
+        json=FastJson,
+        logger=False,
+        engineio_logger=False,
+    )
+
+
+class Browsers:
+    """Constructed by the roof; `run` sends, sweeps and ends with its task."""
+
+    def __init__(self, core: Core, sio: socketio.AsyncServer) -> None:
+        self._core = core
+        self._sio = sio
+        self._strangers: dict[str, float] = {}
+        self.audience = Audience()
+        self.speaker = Speaker(sio)
+        self.feed = Feed(core, self.audience, self.speaker)
+        self._telling = Telling(core, self.audience, self.speaker)
+        core.hub.subscribe(SessionsEnded, self._sessions_ended)
+        sio.on("connect", self._connect)
+        sio.on("disconnect", self._disconnect)
+        for event, handler in {
+            "client:authenticate": self._authenticate,
+            "register_page": self._page,
+            "client:page:changed": self._page,
+            "client:sync:request": self._sync,
+            "modules:watch": self._watch,
+            "send_module_command": self._command,
+            "module_command": self._command,
+            "request_module_states": self._states,
+        }.items():
+            sio.on(event, handler)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.speaker.run())
+            group.create_task(self._sweep_for_ever())
+
+    # Coming and going
+
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any = None) -> None:
+        proof = _proof(environ, auth)
+        if proof is None:
+            self._strangers[sid] = asyncio.get_running_loop().time() + STRANGER_S
+            return
+        found = self._core.accounts.sessions.verify(proof) if _is_jwt(proof) else None
+        found = found or self._core.accounts.sessions.find(proof)
+        if found is None:
+            raise socketio.exceptions.ConnectionRefusedError("This session is not valid (any more).")
+        session, person = found
+        self.audience.enter(Browser(sid, person, session.id))
+
+    async def _disconnect(self, sid: str, *_: Any) -> None:
+        self.audience.leave(sid)
+        self._strangers.pop(sid, None)
+
+    def _sessions_ended(self, event: SessionsEnded) -> None:
+        for sid in self.audience.in_sessions(event.person_id, event.session_ids):
+            self._strangers[sid] = 0.0
+
+    async def _sweep_for_ever(self) -> None:
+        """Close the sockets of those who are nobody, or nobody any more."""
+        while True:
+            now_s = asyncio.get_running_loop().time()
+            for sid in [sid for sid, due_s in self._strangers.items() if due_s <= now_s]:
+                self.audience.leave(sid)
+                self._strangers.pop(sid, None)
+                await self._sio.disconnect(sid)
+            await asyncio.sleep(SWEEP_S)
+
+    # Requests
+
+    async def _authenticate(self, sid: str, data: Any = None) -> None:
+        """Sets the page; says again who one is, but never makes anybody more than his session does."""
+        browser = self.audience.get(sid)
+        if browser is None:
+            self.speaker.say("client:auth:error", {"message": "Log in first."}, [sid])
+            self._strangers[sid] = asyncio.get_running_loop().time() + REFUSED_S
+        elif fault := _disagrees(browser.person, data):
+            self.speaker.say("client:auth:error", {"message": fault}, [sid])
+        else:
+            browser.page = _page_of(data, browser.page)
+            welcome = {"message": "Authenticated", "timestamp": clock.now_ms()}
+            self.speaker.say("client:auth:success", welcome, [sid])
+            self._say_states(browser)
+
+    async def _page(self, sid: str, data: Any = None) -> None:
+        if browser := self.audience.get(sid):
+            browser.page = _page_of(data, browser.page)
+
+    async def _sync(self, sid: str, data: Any = None) -> None:
+        if browser := self.audience.get(sid):
+            self.feed.watch(browser, browser.watching or frozenset(), None)
+            self.speaker.say("client:sync:success", {"timestamp": clock.now_ms()}, [sid])
+
+    async def _watch(self, sid: str, data: Any = None) -> None:
+        if browser := self.audience.get(sid):
+            wish = data if isinstance(data, dict) else {}
+            ids, since = wish.get("ids"), wish.get("since")
+            chosen = ids[:MAX_WATCHED] if isinstance(ids, list) else []
+            wanted = frozenset(id for id in chosen if isinstance(id, str))
+            self.feed.watch(browser, wanted, since if type(since) is int else None)
+
+    async def _states(self, sid: str, data: Any = None) -> None:
+        if browser := self.audience.get(sid):
+            self._say_states(browser)
+
+    def _say_states(self, browser: Browser) -> None:
+        states = [
+            {"moduleId": m.id, "online": self._core.status(m) == "online", "status": self._core.status(m)}
+            | {"lastSeen": self._core.presence.of(m.id).last_seen_ms}
+            | {"telemetry": self._core.telemetry.latest(m.id)}
+            for m in self._core.registry.all()
+            if browser.may_see(m.owner_id)
+        ]
+        answer = {"states": states, "timestamp": clock.now_ms()}
+        self.speaker.say("module_states_sync", answer, [browser.sid])
+
+    async def _command(self, sid: str, data: Any = None) -> None:
+        browser = self.audience.get(sid)
+        if browser is None:
+            return
+        asked = data if isinstance(data, dict) else {}
+        module_id, name = str(asked.get("moduleId", ""))[:64], str(asked.get("command", ""))[:64]
+        about = {"moduleId": module_id, "command": name}
+        try:
+            params = asked.get("params") or {}
+            if not isinstance(params, dict):
+                raise Invalid("The parameters must be an object.")
+            module = self._core.registry.visible(module_id, browser.person)
+            command = await self._core.commands.send(module.id, name, params, browser.person.name)
+        except GatewayError as error:
+            refusal = about | {"error": error.code, "message": error.message}
+            self.speaker.say("command_error", refusal, [sid])
+        else:
+            done = about | {"id": command.id, "timestamp": clock.now_ms()}
+            self.speaker.say("command_sent", done, [sid])
+
+
+def _proof(environ: Mapping[str, Any], auth: Any) -> str | None:
+    """The token of the handshake: in `auth`, in the Authorization header, or in the session cookie."""
+    if isinstance(auth, dict) and isinstance(token := auth.get("token"), str) and token:
+        return token
+    scheme, _, credential = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    if scheme.lower() == "bearer" and credential:
+        return credential.strip()
+    try:
+        cookie = SimpleCookie(str(environ.get("HTTP_COOKIE", ""))).get(COOKIE)
+    except CookieError:
+        return None
+    return cookie.value if cookie is not None and cookie.value else None
+
+
+def _is_jwt(proof: str) -> bool:
+    return proof.count(".") == 2
+
+
+def _disagrees(person: Person, data: Any) -> str | None:
+    """Why a repeated identity is not the session's; `"1"` and `1` are the same."""
+    said = data if isinstance(data, dict) else {}
+    user_id, user_type = said.get("userId"), said.get("userType")
+    if user_id is not None and str(user_id) != str(person.id):
+        return "This session belongs to somebody else."
+    if user_type == "admin" and person.role is not Role.ADMIN:
+        return "This session is not an admin's."
+    return None
+
+
+def _page_of(data: Any, current: str) -> str:
+    page = data.get("page") if isinstance(data, dict) else data
+    return page if isinstance(page, str) and page in PAGES else current

@@ -1,0 +1,221 @@
+"""The live stream of modules to browsers: a snapshot, then merged changes, each with a sequence number.
+
+What a reading costs does not depend on how many browsers watch: it marks keys as changed. What a browser
+costs does not depend on how many readings come: at most four batches a second, with the newest values.
+A browser that does not keep up gets merged values later, and is never cut.
+"""
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+from bridge.sockets.audience import Audience, Browser
+from bridge.sockets.speaker import Speaker
+from gateway.core import clock
+from gateway.core.core import Core
+from gateway.core.events import ModuleAdded, ModuleChanged, ModuleRemoved, PresenceChanged, TelemetryChanged
+from gateway.core.values import Module
+
+PERIOD_S = 0.25
+MOST_GONE = 10_000
+# Stands among telemetry keys, which have no blanks.
+FACTS = "the facts"
+_FACTS = ("name", "location", "type", "owner_id", "status", "reason", "since", "unstable")
+Changes = dict[str, Any]
+
+
+class Feed:
+    def __init__(self, core: Core, audience: Audience, speaker: Speaker) -> None:
+        self._core = core
+        self._audience = audience
+        self._speaker = speaker
+        # Above every number of an earlier run, so that a browser from before a restart starts anew.
+        self._first_seq = self.seq = clock.now_ms()
+        self._seq_of: dict[str, dict[str, int]] = {}
+        self._gone: dict[str, tuple[int, int | None]] = {}
+        self._changed: dict[str, set[str]] = defaultdict(set)
+        self._timer: asyncio.Handle | None = None
+        self._flushed_s = 0.0
+        core.hub.subscribe(TelemetryChanged, self._telemetry_changed)
+        core.hub.subscribe(PresenceChanged, self._presence_changed)
+        core.hub.subscribe(ModuleAdded, self._module_added)
+        core.hub.subscribe(ModuleChanged, self._module_changed)
+        core.hub.subscribe(ModuleRemoved, self._module_removed)
+
+    # Marks
+
+    def _telemetry_changed(self, event: TelemetryChanged) -> None:
+        self._mark(event.module_id, event.values)
+
+    def _presence_changed(self, event: PresenceChanged) -> None:
+        self._mark(event.module_id, (FACTS,))
+
+    def _module_added(self, event: ModuleAdded) -> None:
+        self._gone.pop(event.module.id, None)
+        self._mark(event.module.id, (FACTS,))
+
+    def _module_changed(self, event: ModuleChanged) -> None:
+        if event.before.owner_id != event.after.owner_id:
+            self._take_away(event.before)
+        self._mark(event.after.id, (FACTS,))
+
+    def _module_removed(self, event: ModuleRemoved) -> None:
+        self._changed.pop(event.module.id, None)
+        self._seq_of.pop(event.module.id, None)
+        self.seq += 1
+        self._gone[event.module.id] = (self.seq, event.module.owner_id)
+        if len(self._gone) > MOST_GONE:
+            oldest = next(iter(self._gone))
+            # Whoever was away for longer than we remember starts anew.
+            self._first_seq = self._gone.pop(oldest)[0]
+        self._tell_gone(event.module.id, self._watchers(event.module.id, event.module.owner_id))
+
+    def _take_away(self, module: Module) -> None:
+        """It has another owner now; for the old one it is gone."""
+        self.seq += 1
+        watchers = self._watchers(module.id, module.owner_id)
+        owner_id = self._core.registry.get(module.id).owner_id
+        self._tell_gone(module.id, [b for b in watchers if not b.may_see(owner_id)])
+
+    def _tell_gone(self, module_id: str, watchers: list[Browser]) -> None:
+        batch = {"seq": self.seq, "modules": {module_id: None}}
+        for browser in watchers:
+            browser.backlog.pop(module_id, None)
+        self._speaker.say("modules:changes", batch, [browser.sid for browser in watchers])
+
+    def _mark(self, module_id: str, keys: Any) -> None:
+        """Telemetry keys by their names, and FACTS for what else is shown of the module."""
+        self._changed[module_id].update(keys)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            wait_s = self._flushed_s + PERIOD_S - loop.time()
+            # At once when nothing was sent lately, otherwise when the period is over.
+            self._timer = loop.call_later(wait_s, self._flush) if wait_s > 0 else loop.call_soon(self._flush)
+
+    # Batches
+
+    def _flush(self) -> None:
+        changed, self._changed = self._changed, defaultdict(set)
+        self._timer = None
+        self._flushed_s = asyncio.get_running_loop().time()
+        self.seq += 1
+        for module_id, keys in changed.items():
+            seqs = self._seq_of.setdefault(module_id, {})
+            for key in keys:
+                seqs[key] = self.seq
+        if self._audience:
+            self._send(changed)
+        if any(browser.backlog for browser in self._audience.all()):
+            self._retry()
+
+    def _retry(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._flush)
+
+    def _send(self, changed: dict[str, set[str]]) -> None:
+        batches: dict[Any, tuple[Changes, list[str]]] = {}
+        for browser in self._audience.all():
+            if browser.watching is None and not browser.page:
+                continue
+            mine = _merged(browser.backlog, changed) if browser.backlog else changed
+            if self._speaker.is_behind(browser.sid):
+                browser.backlog = {id: set(keys) for id, keys in mine.items()}
+                continue
+            browser.backlog = {}
+            self._send_singly(browser, mine)
+            self._sort_in(batches, browser, mine, changed)
+        for modules, sids in batches.values():
+            if modules:
+                self._speaker.say("modules:changes", {"seq": self.seq, "modules": modules}, sids)
+
+    def _sort_in(
+        self,
+        batches: dict[Any, tuple[Changes, list[str]]],
+        browser: Browser,
+        mine: dict[str, set[str]],
+        changed: dict[str, set[str]],
+    ) -> None:
+        """Browsers that see the same share one batch, which is made and encoded once."""
+        if browser.watching is None:
+            return
+        person = browser.person
+        sight = "all" if browser.may_see(None) else person.id
+        group = (browser.sid if mine is not changed else "", sight, browser.watching)
+        if group not in batches:
+            batches[group] = (self._visible(browser, mine), [])
+        batches[group][1].append(browser.sid)
+
+    def _visible(self, browser: Browser, changed: dict[str, set[str]]) -> Changes:
+        found: Changes = {}
+        for module_id, keys in changed.items():
+            module = self._core.registry.known(module_id)
+            if module is not None and browser.watches(module_id, module.owner_id):
+                found[module_id] = self._changes(module, keys)
+        return found
+
+    def _changes(self, module: Module, keys: set[str]) -> Changes:
+        changes: Changes = {"last_seen": self._core.presence.of(module.id).last_seen_ms}
+        if FACTS in keys:
+            described = self._core.describe(module)
+            changes |= {name: described[name] for name in _FACTS}
+        latest = self._core.telemetry.latest(module.id)
+        values = {key: latest[key] for key in keys if key in latest}
+        return changes | {"telemetry": values} if values else changes
+
+    def _send_singly(self, browser: Browser, changed: dict[str, set[str]]) -> None:
+        """One event a module, for pages written for the documented real-time API."""
+        if browser.page not in ("modules", "dashboard", "admin"):
+            return
+        for module_id, keys in changed.items():
+            module = self._core.registry.known(module_id)
+            if module is None or not browser.may_see(module.owner_id):
+                continue
+            latest = self._core.telemetry.latest(module_id)
+            values = {key: latest[key] for key in keys if key in latest}
+            if values:
+                self._speaker.say("module:telemetry:updated", self._update(module_id, values), [browser.sid])
+
+    def _update(self, module_id: str, values: Changes) -> Changes:
+        last_seen_ms = self._core.presence.of(module_id).last_seen_ms
+        return {
+            "moduleId": module_id, "telemetry": values, "lastSeen": last_seen_ms, "timestamp": clock.now_ms()
+        }  # fmt: skip
+
+    # Watching
+
+    def watch(self, browser: Browser, ids: frozenset[str], since: int | None) -> None:
+        """Snapshot (or what came after `since`), then changes; nothing between them is lost or repeated."""
+        browser.watching = ids
+        browser.backlog = {}
+        if self._timer is not None and self._changed:
+            self._timer.cancel()
+            self._flush()
+        if since is not None and self._first_seq <= since <= self.seq:
+            batch = {"seq": self.seq, "modules": self._since(browser, since)}
+            self._speaker.say("modules:changes", batch, [browser.sid])
+            return
+        modules = {
+            module.id: self._core.describe(module)
+            for module in self._core.registry.all()
+            if browser.watches(module.id, module.owner_id)
+        }
+        self._speaker.say("modules:snapshot", {"seq": self.seq, "modules": modules}, [browser.sid])
+
+    def _since(self, browser: Browser, since: int) -> Changes:
+        found: Changes = {
+            id: None
+            for id, (seq, owner_id) in self._gone.items()
+            if seq > since and browser.watches(id, owner_id)
+        }
+        for module in self._core.registry.all():
+            keys = {key for key, seq in self._seq_of.get(module.id, {}).items() if seq > since}
+            if keys and browser.watches(module.id, module.owner_id):
+                found[module.id] = self._changes(module, keys)
+        return found
+
+    def _watchers(self, module_id: str, owner_id: int | None) -> list[Browser]:
+        return [b for b in self._audience.all() if b.watches(module_id, owner_id)]
+
+
+def _merged(old: dict[str, set[str]], new: dict[str, set[str]]) -> dict[str, set[str]]:
+    return {id: old.get(id, set()) | new.get(id, set()) for id in old.keys() | new.keys()}

@@ -1,0 +1,102 @@
+"""What happens in the house, as events to the browsers that may know."""
+
+from typing import Any
+
+import msgspec
+
+from bridge.sockets.audience import Audience
+from bridge.sockets.speaker import Speaker
+from gateway.core import clock
+from gateway.core.core import Core
+from gateway.core.events import (
+    Alert,
+    CommandChanged,
+    JoinChanged,
+    ModuleAdded,
+    ModuleChanged,
+    ModuleRemoved,
+    PresenceChanged,
+    WaitingChanged,
+)
+from gateway.core.rights import Role
+from gateway.core.values import Module
+
+
+class Telling:
+    def __init__(self, core: Core, audience: Audience, speaker: Speaker) -> None:
+        self._core = core
+        self._audience = audience
+        self._speaker = speaker
+        hub = core.hub
+        hub.subscribe(PresenceChanged, self._presence_changed)
+        hub.subscribe(ModuleAdded, self._module_added)
+        hub.subscribe(ModuleChanged, self._module_changed)
+        hub.subscribe(ModuleRemoved, self._module_removed)
+        hub.subscribe(CommandChanged, self._command_changed)
+        hub.subscribe(JoinChanged, self._join_changed)
+        hub.subscribe(WaitingChanged, self._waiting_changed)
+        hub.subscribe(Alert, self._alert)
+
+    def _presence_changed(self, event: PresenceChanged) -> None:
+        module = self._core.registry.known(event.module_id)
+        if module is None:
+            return
+        online = event.after == "online"
+        change = {
+            "moduleId": module.id,
+            "online": online,
+            "status": event.after,
+            "lastSeen": self._core.presence.of(module.id).last_seen_ms,
+            "reason": event.reason,
+        }
+        self._speaker.say("module:status:changed", change, self._audience.live(module.owner_id))
+        if module.owner_id is not None and online is not (event.before == "online"):
+            word = "user:module:online" if online else "user:module:offline"
+            self._speaker.say(word, change, self._audience.of_person(module.owner_id))
+
+    def _module_added(self, event: ModuleAdded) -> None:
+        self._tell_module("added", event.module)
+        self._waiting_changed()
+
+    def _module_changed(self, event: ModuleChanged) -> None:
+        self._tell_module("updated", event.after)
+        if event.before.life != event.after.life:
+            self._waiting_changed()
+
+    def _module_removed(self, event: ModuleRemoved) -> None:
+        data = {"action": "removed", "moduleId": event.module.id, "timestamp": clock.now_ms()}
+        self._speaker.say("admin:module:removed", data, self._audience.admins(page="admin"))
+        if event.module.owner_id is not None:
+            self._speaker.say("user:module:removed", data, self._audience.of_person(event.module.owner_id))
+        self._waiting_changed()
+
+    def _tell_module(self, action: str, module: Module) -> None:
+        data: dict[str, Any] = {
+            "action": action,
+            "module": self._core.describe(module),
+            "moduleId": module.id,
+            "timestamp": clock.now_ms(),
+        }
+        self._speaker.say(f"admin:module:{action}", data, self._audience.admins(page="admin"))
+        if module.owner_id is not None:
+            self._speaker.say(f"user:module:{action}", data, self._audience.of_person(module.owner_id))
+
+    def _command_changed(self, event: CommandChanged) -> None:
+        module = self._core.registry.known(event.command.module_id)
+        if module is not None:
+            data = msgspec.to_builtins(event.command)
+            self._speaker.say("module:command:updated", data, self._audience.who_see(module.owner_id))
+
+    def _join_changed(self, event: JoinChanged) -> None:
+        self._speaker.say("join:changed", msgspec.to_builtins(event.join), self._staff())
+
+    def _waiting_changed(self, _: WaitingChanged | None = None) -> None:
+        count = {"waiting": self._core.registry.waiting(), "timestamp": clock.now_ms()}
+        self._speaker.say("waiting:changed", count, self._staff())
+
+    def _alert(self, event: Alert) -> None:
+        data = msgspec.to_builtins(event) | {"timestamp": clock.now_ms()}
+        self._speaker.say("system:alert", data, self._audience.admins())
+
+    def _staff(self) -> list[str]:
+        return [b.sid for b in self._audience.all() if b.person.role is not Role.USER]
