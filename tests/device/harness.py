@@ -66,7 +66,8 @@ class Board:
 
     def _read(self, stream) -> None:
         with stream:
-            self.lines.extend(iter(lambda: stream.readline().rstrip("\n") or None, None))
+            for line in stream:
+                self.lines.append(line.rstrip("\n"))
 
     def cut_power(self) -> None:
         if self.process is not None:

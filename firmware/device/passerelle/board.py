@@ -86,22 +86,29 @@ def _ask_for_the_time():
 
 def encryption(ca_file):
     """A TLS context that trusts only this authority's certificates; without one it trusts whoever answers."""
-    try:
-        import tls
-    except ImportError:  # CPython
-        import ssl
-
-        context = ssl.create_default_context(cafile=ca_file or None)
-        if not ca_file:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_NONE
+    authority = None
     if ca_file:
         with open(ca_file, "rb") as file:
-            context.load_verify_locations(file.read())
+            authority = file.read()
+    try:
+        import tls
+    except ImportError:
+        return _encryption_of_a_pc(authority)
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_NONE
+    if authority:
+        context.load_verify_locations(authority)
         context.verify_mode = tls.CERT_REQUIRED
+    return context
+
+
+def _encryption_of_a_pc(authority):
+    import ssl
+
+    context = ssl.create_default_context(cadata=authority)
+    if not authority:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
 
 

@@ -102,7 +102,8 @@ class Passerelle:
                 after_s = error.after_s
                 self._say(f"not yet: {error}")
             except TROUBLE as error:
-                self._say(f"no connection: {error or type(error).__name__}")
+                said = " ".join(str(error).split())  # mbedtls speaks in several lines
+                self._say(f"no connection: {said or type(error).__name__}")
             gc.collect()
             if board.ticks_diff(board.ticks_ms(), began_ms) > LASTED_MS:
                 self._backoff.reset()
