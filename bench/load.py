@@ -54,16 +54,28 @@ class Devices:
         return session
 
     async def flood(self, count: int, publishers: int, qos: int) -> dict[str, float]:
-        """As fast as it goes until all is taken: acknowledged (QoS 1), or proven by what came after it."""
+        """As fast as it goes until all is acknowledged (QoS 1) and, by what came after it, processed."""
         each = count // publishers
         send = self._flood_acknowledged if qos else self._flood_unacknowledged
-        ends = self._watcher.arrived[mqtt.PUBLISH] if self._watcher else 0
         begin = time.monotonic()
         await asyncio.gather(*(send(index, each) for index in range(publishers)))
-        if not qos and self._watcher:
-            await self._watcher.expect(mqtt.PUBLISH, ends + publishers)
+        await self._processed(publishers)
         seconds = time.monotonic() - begin
         return {"messages": each * publishers, "seconds": seconds, "rate": each * publishers / seconds}
+
+    async def _processed(self, publishers: int) -> None:
+        """Until the last words of all publishers are through: PINGREQ answered, or the end mark arrived."""
+        if self._watcher:
+            ends = self._watcher.arrived[mqtt.PUBLISH]
+            for session, (name, _) in zip(self.sessions[:publishers], self.names, strict=False):
+                session.write(mqtt.packet(0x30, mqtt.text(f"gw/1/{name}/up/{END_MARK}")))
+            await self._watcher.expect(mqtt.PUBLISH, ends + publishers)
+        else:
+            await asyncio.gather(*(self._pong(session) for session in self.sessions[:publishers]))
+
+    async def _pong(self, session: mqtt.Connection) -> None:
+        session.write(mqtt.PINGREQ)
+        await session.expect(mqtt.PINGRESP, session.arrived[mqtt.PINGRESP] + 1)
 
     def _head(self, index: int, qos: int = 0) -> bytes:
         topic = mqtt.text(f"gw/1/{self.names[index][0]}/up/telemetry")
@@ -76,11 +88,6 @@ class Devices:
         for left in range(count, 0, -CHUNK):
             session.write(b"".join(packets[:left]))
             await session.drain()
-        if self._watcher:
-            session.write(mqtt.packet(0x30, mqtt.text(f"gw/1/{self.names[index][0]}/up/{END_MARK}")))
-        else:
-            session.write(mqtt.PINGREQ)
-            await session.expect(mqtt.PINGRESP, session.arrived[mqtt.PINGRESP] + 1)
 
     async def _flood_acknowledged(self, index: int, count: int) -> None:
         """At most WINDOW messages are on their way; each acknowledgement lets the next one go."""
@@ -123,10 +130,8 @@ class Devices:
         """Round trips of PINGREQ on sessions picked at random, in milliseconds."""
         trips = []
         for _ in range(count):
-            session = random.choice(self.sessions)
             begin = time.monotonic()
-            session.write(mqtt.PINGREQ)
-            await session.expect(mqtt.PINGRESP, session.arrived[mqtt.PINGRESP] + 1)
+            await self._pong(random.choice(self.sessions))
             trips.append((time.monotonic() - begin) * 1000)
             await asyncio.sleep(0.002)
         return trips

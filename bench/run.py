@@ -145,8 +145,8 @@ def machine() -> str:
     now = datetime.datetime.now(datetime.UTC)
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return (
-        f"{now:%Y-%m-%d %H:%M} UTC, commit {git.stdout.strip()}, Python {platform.python_version()}, {model}, "
-        f"{os.cpu_count()} cores, {memory_gb:.0f} GB, load average before the run {os.getloadavg()[0]:.1f}"
+        f"{now:%Y-%m-%d %H:%M} UTC, commit {git.stdout.strip()}, Python {platform.python_version()}, "
+        f"{model}, {os.cpu_count()} cores, {memory_gb:.0f} GB, load average before {os.getloadavg()[0]:.1f}"
     )
 
 
