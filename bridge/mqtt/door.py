@@ -5,6 +5,7 @@ import logging
 import secrets
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 from bridge.mqtt.adapters import DoorReader, DoorWriter
 from bridge.mqtt.broker import LISTENER, FrontedBroker
@@ -102,7 +103,7 @@ class Door:
             connection.refuse(answer)
             return
         client_id = asked.client_id or f"auto-{secrets.token_hex(8)}"
-        if asked.will and not self._may_publish(answer, asked.will.topic):
+        if asked.will and not self._may_leave(answer, asked.will.topic):
             self.counts.logins_refused += 1
             connection.refuse(Refusal.NOT_AUTHORIZED)
         elif not asked.clean and self.exchange.crowded(answer, client_id):
@@ -110,7 +111,11 @@ class Door:
         else:
             self._let_in(connection, asked, answer, client_id)
 
-    def _may_publish(self, principal: Principal, topic: str) -> bool:
+    def _may_leave(self, principal: Principal, topic: str) -> bool:
+        """Whether this may be the topic of a will. A pending module may name the one it will need once it is
+        approved, for it stays connected until then; when a will is sent, the rights of that moment count."""
+        if isinstance(principal, ModuleIdentity):
+            principal = replace(principal, approved=True)
         return not topic.startswith("$") and self.exchange.gatekeeper.allows(principal, "publish", topic)
 
     def _decide(self, connection: Connection, asked: Connect) -> Principal | Refusal:
