@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from gateway.core.rights import Path
+from gateway.core.rights import Enrolling, ModuleIdentity, Path, Principal
 
 MODULE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
@@ -67,6 +67,16 @@ class Topics:
 
     def ask_reply(self, module_id: str, command: str) -> str:
         return f"{self.root}/{module_id}/ask/{command}/reply"
+
+    def told(self, principal: Principal) -> tuple[str, ...]:
+        """The topics on which the gateway speaks to this client; whoever listens to one can be told."""
+        match principal:
+            case ModuleIdentity(id):
+                return self.of(id, DOWN_COMMAND), self.of(id, DOWN_REGISTERED)
+            case Enrolling(nonce):
+                return (self.enrolment_reply(nonce),)
+            case _:
+                return ()
 
     def for_gateway(self) -> tuple[str, ...]:
         """The filters a gateway on an external broker subscribes to; it publishes elsewhere, so no echo."""

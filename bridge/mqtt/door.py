@@ -20,8 +20,8 @@ from bridge.mqtt.link import Receiver, Refusal
 from bridge.mqtt.packets import Connect, plain_connect
 from bridge.mqtt.session import Session
 from bridge.mqtt.wills import Wills
-from bridge.topics import DOWN_COMMAND, DOWN_REGISTERED, Topics
-from gateway.core.rights import Enrolling, ModuleIdentity, Principal
+from bridge.topics import Topics
+from gateway.core.rights import Enrolling, Principal
 
 log = logging.getLogger(__name__)
 SWEEP_S = 0.5
@@ -189,9 +189,9 @@ class Door:
 
     def _subscribed(self, session: Session, filters: list[str]) -> None:
         principal = session.principal
-        if session.wire is None or not isinstance(principal, ModuleIdentity):
+        if session.wire is None:
             return
-        own = [self._topics.of(principal.id, words) for words in (DOWN_COMMAND, DOWN_REGISTERED)]
+        own = self._topics.told(principal)
         if any(matches(topic_filter, topic) for topic_filter in filters for topic in own):
             self._tell(self._receiver.listening, session.client_id, principal)
 

@@ -1,5 +1,7 @@
 """Enrolment over MQTT: an application comes on `register/<nonce>`, the answer goes to that nonce alone."""
 
+from collections import OrderedDict
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -14,20 +16,32 @@ from gateway.core.values import Application, Granted
 
 MAX_APPLICATION = 8192
 RETRY_AFTER_S = 60
+KEEP_S = 60.0
+MOST_KEPT = 1000
 _STATUS: dict[type[GatewayError], str] = {Closed: "closed", Rejected: "rejected", Full: "full"}
 
 
+class _Answer(msgspec.Struct, frozen=True):
+    answer: dict[str, Any]
+    address: str
+    until_s: float
+
+
 class Enrolling:
+    """An answer is kept for a while and said again whenever that nonce listens (from the same address).
+
+    So a device that lost its connection in between, or asks and listens by two programs, gets it all the same.
+    """
+
     def __init__(self, core: Core, topics: Topics, link: Link, tasks: Tasks) -> None:
         self._core = core
         self._topics = topics
         self._link = link
         self._tasks = tasks
-        self._addresses: dict[str, str] = {}
+        self._answers: OrderedDict[str, _Answer] = OrderedDict()
 
     def receive(self, message: Inbound, nonce: str, stored: Stored | None) -> None:
-        started = self._tasks.start(self._answer(message, nonce, stored))
-        if not started:
+        if not self._tasks.start(self._answer(message, nonce, stored)):
             self._reply(nonce, _refusal(TooMany("Too many register at once.", RETRY_AFTER_S)))
 
     async def _answer(self, message: Inbound, nonce: str, stored: Stored | None) -> None:
@@ -36,9 +50,22 @@ class Enrolling:
             answer = _granted(await self._core.enrolment.register(application, message.address))
         except GatewayError as error:
             answer = _refusal(error)
+        self._keep(nonce, _Answer(answer, message.address, monotonic() + KEEP_S))
         self._reply(nonce, answer)
         if stored is not None:
             self._core.store.when_stored(stored)
+
+    def listening(self, nonce: str, address: str) -> None:
+        kept = self._answers.get(nonce)
+        if kept is not None and kept.address == address and monotonic() < kept.until_s:
+            self._reply(nonce, kept.answer)
+
+    def _keep(self, nonce: str, answer: _Answer) -> None:
+        self._answers[nonce] = answer
+        self._answers.move_to_end(nonce)
+        now_s = monotonic()
+        while self._answers and (len(self._answers) > MOST_KEPT or _oldest(self._answers).until_s < now_s):
+            self._answers.popitem(last=False)
 
     def _reply(self, nonce: str, answer: dict[str, Any]) -> None:
         self._link.publish(
@@ -46,6 +73,10 @@ class Enrolling:
             msgspec.json.encode(answer),
             only_for=rights.Enrolling(nonce),
         )
+
+
+def _oldest(answers: OrderedDict[str, _Answer]) -> _Answer:
+    return next(iter(answers.values()))
 
 
 def _application(message: Inbound) -> Application:

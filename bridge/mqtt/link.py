@@ -41,7 +41,7 @@ class Receiver(Protocol):
         """
 
     def listening(self, client_id: str, principal: Principal) -> None:
-        """A session has (again) a live subscription to its own `down/` topics: what waits may be sent."""
+        """A session listens (again) where the gateway speaks to it: what waits for it may be sent."""
 
     def connected(self, client_id: str, principal: Principal, address: str) -> None:
         """A session was accepted."""

@@ -10,11 +10,13 @@ from bridge import topics as words
 from bridge.mqtt.asking import Asking
 from bridge.mqtt.downlink import Downlink
 from bridge.mqtt.enrolling import Enrolling
-from bridge.mqtt.link import Inbound, Stored
+from bridge.mqtt.link import Inbound, Link, Stored
+from bridge.tasks import Tasks
 from bridge.topics import Topics
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
 from gateway.core.events import ModuleEventRaised
+from gateway.core.rights import Enrolling as Stranger
 from gateway.core.rights import ModuleIdentity, Path, Principal
 from gateway.core.values import Module
 
@@ -27,14 +29,10 @@ Handler = Callable[[Module, Inbound], None]
 class Uplink:
     """The receiver of a link. What cannot be understood is set aside and counted; the session lives."""
 
-    def __init__(
-        self, core: Core, topics: Topics, downlink: Downlink, enrolling: Enrolling, asking: Asking
-    ) -> None:
+    def __init__(self, core: Core, topics: Topics) -> None:
         self._core = core
         self._topics = topics
-        self._downlink = downlink
-        self._enrolling = enrolling
-        self._asking = asking
+        self._addresses: dict[str, str] = {}
         self.set_aside: Counter[str] = Counter()
         self._handlers: dict[Path, Handler] = {
             words.UP_REGISTER: self._hello,
@@ -42,6 +40,12 @@ class Uplink:
             words.UP_REPLY: self._reply,
             words.UP_REPORTED: self._reported,
         }
+
+    def answer_through(self, link: Link, tasks: Tasks) -> None:
+        """Said once, before the link opens: the link needs its receiver first, and answers need the link."""
+        self._downlink = Downlink(self._core, self._topics, link)
+        self._enrolling = Enrolling(self._core, self._topics, link, tasks)
+        self._asking = Asking(self._core, self._topics, link, tasks)
 
     # Messages
 
@@ -158,16 +162,22 @@ class Uplink:
     # Sessions
 
     def connected(self, client_id: str, principal: Principal, address: str) -> None:
-        if (module := self._own(principal)) is not None:
+        if isinstance(principal, Stranger):
+            self._addresses[principal.nonce] = address
+        elif (module := self._own(principal)) is not None:
             self._core.presence.session_opened(module, "mqtt")
 
     def disconnected(self, client_id: str, principal: Principal, reason: str) -> None:
+        if isinstance(principal, Stranger) and reason != "takeover":
+            self._addresses.pop(principal.nonce, None)
         # After a take-over the module still has a session: the new one.
         if reason != "takeover" and (module := self._own(principal)) is not None:
             self._core.presence.session_closed(module.id, "mqtt", reason)
 
     def listening(self, client_id: str, principal: Principal) -> None:
-        if (module := self._own(principal)) is not None and module.life == "approved":
+        if isinstance(principal, Stranger):
+            self._enrolling.listening(principal.nonce, self._addresses.get(principal.nonce, ""))
+        elif (module := self._own(principal)) is not None and module.life == "approved":
             self._downlink.resume(module.id)
 
     def _own(self, principal: Principal) -> Module | None:

@@ -1,0 +1,98 @@
+"""The roof: the one place where the parts meet. Read top to bottom; closed in reverse."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import socketio
+from starlette.applications import Starlette
+from starlette.responses import FileResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from bridge.mqtt.admission import Admission
+from bridge.mqtt.embedded import EmbeddedLink, Listener
+from bridge.mqtt.limits import Limits
+from bridge.mqtt.outward import Outward
+from bridge.mqtt.uplink import Uplink
+from bridge.mqtt.websocket import MqttWebsocket
+from bridge.sockets.browsers import Browsers, make_server
+from bridge.tasks import Tasks
+from bridge.topics import Topics
+from gateway.control import Control
+from gateway.core.core import Core, open_core
+from gateway.duties import Duties
+from gateway.settings import Settings
+from web.app import create_app
+from web.render import HERE
+
+SOCKET_IO_SCRIPT = HERE / "static" / "vendor" / "socket.io.js"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What is open: the heart, the link to devices, and the application for browsers."""
+
+    core: Core
+    link: EmbeddedLink
+    app: ASGIApp
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    async with AsyncExitStack() as stack:
+        core = await stack.enter_async_context(open_core(settings))
+        await stack.enter_async_context(Control(core))
+        topics = Topics(settings.topic_root)
+
+        # Devices: up through the uplink, down through the link.
+        tasks = await stack.enter_async_context(Tasks())
+        uplink = Uplink(core, topics)
+        link = EmbeddedLink(
+            core.store,
+            Admission(topics, core.registry, core.services),
+            uplink,
+            (Listener(settings.mqtt_host, settings.mqtt_port, _tls(settings)),),
+            Limits() if settings.rate_limits else Limits().unlimited(),
+            topics,
+        )
+        uplink.answer_through(link, tasks)
+        outward = Outward(core, topics, link)
+
+        # Browsers: pages and calls over HTTP, events over Socket.IO, MQTT over websocket.
+        sio = make_server(settings.public_url)
+        browsers = Browsers(core, sio)
+        web = create_app(core, mounts=[WebSocketRoute("/mqtt", MqttWebsocket(link))])
+
+        await stack.enter_async_context(link)
+        duties = await stack.enter_async_context(Duties())
+        duties.watch(core.store.writer)
+        duties.start(core.tick_for_ever(), "clock")
+        duties.start(outward.run(), "out topics")
+        duties.start(browsers.run(), "browsers")
+        yield Gateway(core, link, socketio.ASGIApp(sio, web))
+
+
+def make_app(settings: Settings) -> Starlette:
+    """The application that uvicorn serves; its lifespan owns every resource."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_gateway(settings) as gateway:
+            app.state.gateway = gateway
+            app.mount("/", gateway.app)
+            yield
+
+    async def socket_io_script(_: object) -> FileResponse:
+        return FileResponse(SOCKET_IO_SCRIPT, media_type="text/javascript")
+
+    return Starlette(routes=[Route("/socket.io/socket.io.js", socket_io_script)], lifespan=lifespan)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context

@@ -1,0 +1,130 @@
+"""The command line."""
+
+import asyncio
+import csv
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from starlette.applications import Starlette
+
+from gateway.app import Gateway, make_app
+from gateway.control import perform
+from gateway.core.errors import GatewayError
+from gateway.serve import serve
+from gateway.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Passerelle, an MQTT-bridged IoT gateway.")
+user_app = typer.Typer(no_args_is_help=True, help="People.")
+module_app = typer.Typer(no_args_is_help=True, help="Modules.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
+app.add_typer(user_app, name="user")
+app.add_typer(module_app, name="module")
+app.add_typer(audit_app, name="audit")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+out = Console(highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run() -> None:
+    """Start the gateway: embedded broker, web and everything between."""
+    settings = _settings()
+    if not serve(settings, make_app(settings), _announce):
+        raise typer.Exit(1)
+
+
+def _announce(served: Starlette) -> None:
+    gateway: Gateway = served.state.gateway
+    settings = gateway.core.settings
+    out.print(f"Passerelle is at {settings.url}  (MQTT on port {gateway.link.ports[0]})", markup=False)
+    if secret := gateway.core.accounts.setup_secret:
+        out.print("Make the first account here (the link works once, until the next start):", markup=False)
+        out.print(f"  {settings.url}/setup?secret={secret}", markup=False)
+    out.file.flush()
+
+
+@user_app.command("add")
+def user_add(
+    name: str,
+    role: Annotated[str, typer.Option(help="user, technician or admin")] = "user",
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a person; works while the gateway runs and while it does not."""
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else _typed_password()
+    _show(_perform("user.add", username=name, role=role, password=password), as_json)
+
+
+def _typed_password() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+@module_app.command("import")
+def module_import(file: Path, as_json: AsJson = False) -> None:
+    """Approve modules from a CSV file (serial,type,name,group), all or none; prints each id and token."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = [dict(row) for row in csv.DictReader(lines)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        _fail(f"{file} cannot be read: {error}")
+    _show(_perform("module.import", rows=rows), as_json)
+
+
+@audit_app.command("verify")
+def audit_verify(as_json: AsJson = False) -> None:
+    """Check that no row of the audit trail was changed or taken out."""
+    result = _perform("audit.verify")
+    if as_json:
+        _show(result, True)
+    elif result["broken_at"] is None:
+        out.print("The audit trail is whole.")
+    else:
+        out.print(f"The audit trail does not fit at row {result['broken_at']}.")
+    if result["broken_at"] is not None:
+        raise typer.Exit(1)
+
+
+def _perform(operation: str, **arguments: Any) -> Any:
+    try:
+        return asyncio.run(perform(_settings(), operation, **arguments))
+    except GatewayError as error:
+        _fail(error.message)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            names = "_".join(str(part) for part in fault["loc"]).upper()
+            typer.echo(f"PASSERELLE_{names}: {fault['msg']}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _fail(message: str) -> Any:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def _show(result: Any, as_json: bool) -> None:
+    """Print a result as JSON, or a row a thing."""
+    if as_json:
+        typer.echo(msgspec.json.encode(result).decode())
+        return
+    rows = result if isinstance(result, list) else [result]
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    out.print(table)
+
+
+def main() -> None:
+    app()

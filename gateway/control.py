@@ -1,0 +1,128 @@
+"""A door for the command line: what it asks is done by the running gateway, or on the data at rest.
+
+The socket lies in the data folder and only its owner may open it. A lock beside it keeps a second gateway
+(or a command on data that is in use) away.
+"""
+
+import asyncio
+import fcntl
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import IO, Any, Self
+
+import msgspec
+
+from gateway.core.core import Core, open_core
+from gateway.core.errors import GatewayError, Invalid
+from gateway.core.rights import Role
+from gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST = 16 * 1024 * 1024
+# What a Unix socket's address can hold, on the narrowest of systems.
+MAX_SOCKET_PATH = 100
+BY = "command line"
+
+Operation = Callable[..., Awaitable[Any]]
+
+
+async def add_user(core: Core, username: str, role: str, password: str) -> Any:
+    try:
+        chosen = Role(role)
+    except ValueError:
+        raise Invalid(f"A role is one of {', '.join(Role)}.") from None
+    user = await core.accounts.people.add(username, password, chosen, BY)
+    return {"id": user.id, "username": user.username, "role": user.role}
+
+
+async def import_modules(core: Core, rows: list[dict[str, Any]]) -> Any:
+    declared = await core.decisions.declare(rows, BY, with_token=True)
+    return [{"id": module.id, "token": token, "type": module.type} for module, token in declared]
+
+
+async def verify_audit(core: Core) -> Any:
+    return {"broken_at": await core.audit.broken_at()}
+
+
+OPERATIONS: dict[str, Operation] = {
+    "user.add": add_user,
+    "module.import": import_modules,
+    "audit.verify": verify_audit,
+}
+
+
+class Control:
+    """`async with Control(core)`: serve the command line."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._path = socket_path(core.settings)
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        if len(str(self._path)) > MAX_SOCKET_PATH:
+            log.warning("The data folder's path is too long for a control socket; commands must wait.")
+            return self
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_REQUEST)
+        self._path.chmod(0o600)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            answer = await self._answer(await reader.readline())
+            writer.write(msgspec.json.encode(answer) + b"\n")
+            await writer.drain()
+        except (ValueError, OSError):
+            log.warning("A command that came through the control socket could not be read.")
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = msgspec.json.decode(line)
+            operation = OPERATIONS[request["operation"]]
+            return {"result": await operation(self._core, **request["arguments"])}
+        except GatewayError as error:
+            return {"error": error.message}
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return {"error": "The running gateway does not know this command; it may be of another version."}
+
+
+def socket_path(settings: Settings) -> Path:
+    return settings.data.absolute() / "control.sock"
+
+
+def lock(settings: Settings) -> IO[str]:
+    """Take the data folder for this process; raises `Invalid` when another has it."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    file = (settings.data / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise Invalid(f"Another gateway or command uses {settings.data} right now.") from None
+    return file
+
+
+async def perform(settings: Settings, operation: str, **arguments: Any) -> Any:
+    """Do an operation in the running gateway, or here when none runs; raises GatewayError."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(socket_path(settings), limit=MAX_REQUEST)
+    except OSError:
+        with lock(settings):
+            async with open_core(settings) as core:
+                return await OPERATIONS[operation](core, **arguments)
+    writer.write(msgspec.json.encode({"operation": operation, "arguments": arguments}) + b"\n")
+    answer = msgspec.json.decode(await reader.readline())
+    writer.close()
+    if "error" in answer:
+        raise Invalid(answer["error"])
+    return answer["result"]
