@@ -21,8 +21,8 @@ run: install
 	@exec $(VENV)/bin/passerelle run $(ARGS)
 
 test: install $(VENV)/installed-test
-	.ci/debian-packages.sh
-	$(VENV)/bin/python tests/device/micropython.py > $(VENV)/micropython-command
+	@.ci/debian-packages.sh
+	@$(VENV)/bin/python tests/device/micropython.py > $(VENV)/micropython-command
 	$(VENV)/bin/pytest $(ARGS)
 
 lint: $(VENV)/installed-lint
@@ -38,18 +38,22 @@ clean:
 
 # Each stamp lies inside what it stands for, so that removing the thing removes the stamp.
 $(VENV)/installed: $(PINS) .ci/venv.sh
-	.ci/venv.sh $(VENV)
-	$(PIP_INSTALL) -e .
+	@.ci/venv.sh $(VENV)
+	@echo "Installing the Python libraries"
+	@$(PIP_INSTALL) -e .
 	@touch $@
 
 $(VENV)/installed-%: $(VENV)/installed
-	$(PIP_INSTALL) -e '.[$*]'
+	@echo "Installing what $* needs"
+	@$(PIP_INSTALL) -e '.[$*]'
 	@touch $@
 
 $(VENV)/browser-libraries: package.json package-lock.json .ci/browser-libraries.sh $(VENV)/installed
-	.ci/browser-libraries.sh
+	@echo "Getting the browser libraries"
+	@.ci/browser-libraries.sh
 	@touch $@
 
 bench/peer/node_modules/installed: bench/peer/package.json bench/peer/package-lock.json $(VENV)/installed
-	.ci/npm.sh --prefix bench/peer ci
+	@echo "Getting the peers of the benchmark"
+	@.ci/npm.sh --prefix bench/peer ci --silent
 	@touch $@
