@@ -21,7 +21,7 @@ from bridge.mqtt.packets import Connect, plain_connect
 from bridge.mqtt.session import Session
 from bridge.mqtt.wills import Wills
 from bridge.topics import Topics
-from gateway.core.rights import Enrolling, Principal
+from gateway.core.rights import Enrolling, ModuleIdentity, Principal
 
 log = logging.getLogger(__name__)
 SWEEP_S = 0.5

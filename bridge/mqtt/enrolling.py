@@ -30,7 +30,7 @@ class _Answer(msgspec.Struct, frozen=True):
 class Enrolling:
     """An answer is kept for a while and said again whenever that nonce listens (from the same address).
 
-    So a device that lost its connection in between, or asks and listens by two programs, gets it all the same.
+    So a device that lost its connection in between, or asks and listens by two programs, gets it too.
     """
 
     def __init__(self, core: Core, topics: Topics, link: Link, tasks: Tasks) -> None:
