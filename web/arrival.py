@@ -31,7 +31,7 @@ def by_credential(request: Request, site: Site) -> Visit:
         found = site.core.accounts.sessions.verify(credential.strip())
         if found is None:
             raise Unauthenticated("The access token is not valid (any more).")
-        return Visit(request, site, None, found[1])
+        return Visit(request, site, None, found[1], access=found[0])
     if scheme.lower() == "basic":
         return Visit(request, site, None, _service(site, credential))
     raise Unauthenticated("Authorization takes Bearer (people) or Basic (service accounts).")

@@ -5,11 +5,13 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-SESSION = "passerelle_session"
+from gateway.core.sessions import BROWSER_S, COOKIE
+
+SESSION = COOKIE
 THEME = "passerelle_theme"
 THEMES = ("auto", "light", "dark")
 YEAR_S = 365 * 86400
-SESSION_MAX_AGE_S = 30 * 86400
+SESSION_MAX_AGE_S = BROWSER_S
 
 
 def is_secure(request: Request, public_url: str) -> bool:

@@ -23,7 +23,8 @@ from web.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """`refused` is what is shown with the form when it was not taken; what was typed stays in it."""
+    """`session` is the cookie's and `access` an access token's. `refused` is what is shown with a form that
+    was not taken; what was typed stays in it."""
 
     request: Request
     site: Site
@@ -31,6 +32,19 @@ class Visit:
     visitor: Person | Service | None = None
     form: FormData = field(default_factory=FormData)
     refused: GatewayError | None = None
+    access: Session | None = None
+
+    @property
+    def login(self) -> Session | None:
+        """What logging out ends: the cookie's session, or the chain of the access token."""
+        return self.session or self.access
+
+    @property
+    def principal(self) -> Person | Service:
+        """Who asks; routes that are not public have somebody."""
+        if self.visitor is None:
+            raise Unauthenticated("Please log in first.")
+        return self.visitor
 
     @property
     def person(self) -> Person:

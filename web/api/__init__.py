@@ -2,8 +2,13 @@
 
 from starlette.routing import BaseRoute
 
+from web.api import auth, commands, house, modules, openapi, people, table, telemetry
 from web.site import Site
+
+OPERATIONS = [
+    operation for part in (auth, modules, commands, telemetry, house, people) for operation in part.OPERATIONS
+]
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    return []
+    return [*openapi.routes(site, OPERATIONS), *table.routes(site, OPERATIONS)]

@@ -4,8 +4,10 @@ import { setTime } from "./ages.js";
 import { STATUS_WORDS, reason, shown, within } from "./words.js";
 
 const LOST_AFTER_MS = 2000;
-const WATCH_ALL = new Set(["dashboard", "modules", "waiting", "admin"]);
+const WATCH_ALL = new Set(["dashboard", "modules"]);
 const SETTLED = new Set(["online", "offline", "sleeping", "unknown"]);
+
+const ENDED = new Set(["done", "failed", "rejected", "expired", "canceled"]);
 
 let seq = null;
 let socket = null;
@@ -99,16 +101,15 @@ function take(batch, refresh) {
     if (changesHouse(id, change)) anew = !first || anew;
     if (change === null) continue;
     if (applyTo(id, change)) missing = true;
-    if (!first && change.status && change.status !== before) tell(id, before, change);
+    if (!first && change.status && change.status !== before) tell(id, change);
   }
   if (anew) refresh(200);
   else if (missing) refresh(1000);
 }
 
-function tell(id, before, change) {
+function tell(id, change) {
   const word = (STATUS_WORDS[change.status] ?? change.status).toLowerCase();
-  if (change.status === "pending" && before === undefined) announce(`A new device is waiting: ${id}`);
-  else if (document.body.dataset.page === "modules" && watched().length) announce(`${id} is ${word} now`);
+  if (document.body.dataset.page === "modules" && watched().length) announce(`${id} is ${word} now`);
 }
 
 function watched() {
@@ -117,10 +118,8 @@ function watched() {
 
 export function watch(since = null) {
   if (!socket?.connected) return;
-  const page = document.body.dataset.page;
-  socket.emit("client:authenticate", { page });
   const ids = watched();
-  if (!ids.length && !WATCH_ALL.has(page)) return;
+  if (!ids.length && !WATCH_ALL.has(document.body.dataset.page)) return;
   socket.emit("modules:watch", { ...(ids.length ? { ids } : {}), ...(since === null ? {} : { since }) });
 }
 
@@ -131,9 +130,8 @@ function snapshot(batch, refresh) {
   take(batch, refresh);
   const rows = document.querySelector("[data-rows]");
   const lacks = () => Object.keys(batch.modules).some((id) => !rows.querySelector(`[data-row="${CSS.escape(id)}"]`));
-  const page = document.body.dataset.page;
-  if (first && (page === "waiting" || page === "dashboard" || (rows && !location.search && lacks()))) refresh(0);
-  if (!first && !batch.since && gone.length) refresh(200);
+  if (first && rows && !location.search && lacks()) refresh(0);
+  if (gone.length) refresh(200);
 }
 
 export function startLive(refresh) {
@@ -141,23 +139,32 @@ export function startLive(refresh) {
   socket = io({ transports: ["websocket", "polling"] });
   socket.on("connect", () => {
     showLost(false);
+    // Between the page's making and this moment something may have come or gone.
+    if (["dashboard", "waiting"].includes(document.body.dataset.page)) refresh(0);
     watch(seq);
   });
   socket.on("disconnect", (why) => {
     showLost(true);
-    // The server ends the sockets of a session that is over.
+    // The server ends the sockets of a session that is over; the fresh page says so.
     if (why === "io server disconnect") {
       refresh(0);
       setTimeout(() => socket.connect(), 3000);
     }
   });
-  socket.on("connect_error", () => showLost(true));
-  socket.on("client:auth:error", () => refresh(0));
+  socket.on("connect_error", () => {
+    showLost(true);
+    if (!socket.active) refresh(0);
+  });
   socket.on("modules:snapshot", (batch) => snapshot(batch, refresh));
   socket.on("modules:changes", (batch) => take(batch, refresh));
-  for (const event of ["join:changed", "waiting:changed", "user:module:added", "user:module:removed", "admin:module:added",
-    "admin:module:removed", "admin:user:registered", "admin:user:profile_updated"]) socket.on(event, () => refresh(100));
-  socket.on("module:command:updated", (told) => {
-    if (watched().includes(told.moduleId ?? told.module_id)) refresh(100);
+  socket.on("join:changed", () => refresh(100));
+  socket.on("waiting:changed", ({ waiting }) => {
+    announce(waiting === 1 ? "1 device is waiting" : `${waiting} devices are waiting`);
+    refresh(100);
+  });
+  socket.on("module:command:updated", (command) => {
+    if (!watched().includes(command.module_id)) return;
+    if (ENDED.has(command.status)) announce(`${command.name}: ${command.status}`);
+    refresh(100);
   });
 }

@@ -1,0 +1,243 @@
+"""What programs send and get. Times are UTC milliseconds."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from gateway.core.rights import Role, ServiceRole
+from web.api.table import Model
+
+MAX_TEXT = 200
+MAX_PASSWORD = 256
+
+
+class Credentials(Model):
+    username: str = Field(max_length=64)
+    password: str = Field(max_length=MAX_PASSWORD)
+
+
+class RefreshToken(Model):
+    refresh_token: str = Field(max_length=200)
+
+
+class TokenPair(BaseModel):
+    access_token: str
+    refresh_token: str
+    expires_in: int = Field(description="Seconds the access token is good for")
+
+
+class ModuleOut(BaseModel):
+    """A module as whoever may see it sees it."""
+
+    id: str
+    number: int
+    uuid: str
+    name: str
+    location: str
+    type: int
+    status: Literal["pending", "rejected", "offline", "online", "sleeping", "unknown"]
+    reason: str
+    since: int
+    last_seen: int | None
+    session: bool = Field(description="Whether a transport has a live session of it")
+    unstable: bool = Field(description="It keeps coming and going")
+    owner_id: int | None
+    hardware: str
+    telemetry: dict[str, Any] = Field(description="The newest values")
+    desired: dict[str, Any]
+    reported: dict[str, Any]
+    current_firmware: str | None
+    assigned_firmware: str | None
+    registered_at: int | None
+    created_at: int
+    expires_at: int | None
+
+
+class ModulePage(BaseModel):
+    items: list[ModuleOut]
+    next: str | None
+
+
+class ModulePatch(Model):
+    name: str | None = Field(None, max_length=MAX_TEXT)
+    location: str | None = Field(None, max_length=MAX_TEXT)
+    owner_id: int | None = Field(None, ge=1)
+
+
+class Rejection(Model):
+    reason: str = Field("", max_length=500)
+
+
+class NewToken(BaseModel):
+    token: str = Field(description="Shown this once")
+
+
+class CommandIn(Model):
+    command: str = Field(min_length=1, max_length=64)
+    params: dict[str, Any] = Field(default_factory=dict)
+    expires_in: float | None = Field(None, gt=0, description="Seconds; an action's default is 60")
+
+
+class CommandAccepted(BaseModel):
+    id: str
+    status: str
+
+
+class CommandOut(BaseModel):
+    id: str
+    module_id: str
+    command: str
+    params: dict[str, Any]
+    status: Literal["queued", "sent", "accepted", "done", "failed", "rejected", "expired", "canceled"]
+    created_at: int
+    expires_at: int | None
+    by: str
+    result: Any
+    error: str | None
+    history: list[tuple[str, int]] = Field(description="[status, at] pairs")
+
+
+class CommandPage(BaseModel):
+    items: list[CommandOut]
+    next: str | None
+
+
+class Point(BaseModel):
+    ts: int
+    value: Any
+
+
+class Points(BaseModel):
+    items: list[Point]
+
+
+class JoinIn(Model):
+    mode: Literal["open", "window", "closed"]
+    seconds: int = Field(300, ge=10, le=3600, description="Of a window")
+    type: int | None = Field(None, ge=0, description="Of a window: only this type")
+    quota: int | None = Field(20, ge=1, le=10_000, description="Of a window: how many may come")
+
+
+class JoinOut(BaseModel):
+    mode: Literal["open", "window", "closed"]
+    until: int | None
+    type: int | None
+    quota_left: int | None
+
+
+class TypeIn(Model):
+    """A declaration; keys, commands and events as the built-in types have them."""
+
+    code: int = Field(ge=100, le=2**31 - 1)
+    name: str = Field(min_length=1, max_length=100)
+    suffix: str = Field("", max_length=16)
+    open: bool = False
+    timeout_s: float = Field(90, gt=0)
+    keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    events: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class TypeOut(BaseModel):
+    code: int
+    name: str
+    suffix: str
+    open: bool
+    timeout_s: float
+    keys: dict[str, Any]
+    commands: dict[str, Any]
+    events: dict[str, Any]
+
+
+class TypePage(BaseModel):
+    items: list[TypeOut]
+    next: str | None
+
+
+class UserIn(Model):
+    username: str = Field(min_length=1, max_length=64)
+    password: str = Field(max_length=MAX_PASSWORD)
+    role: Role = Role.USER
+    name: str = Field("", max_length=MAX_TEXT)
+    email: str = Field("", max_length=MAX_TEXT)
+
+
+class UserPatch(Model):
+    role: Role | None = None
+    active: bool | None = None
+    name: str | None = Field(None, max_length=MAX_TEXT)
+    email: str | None = Field(None, max_length=MAX_TEXT)
+
+
+class UserOut(BaseModel):
+    id: int
+    username: str
+    name: str
+    email: str
+    role: Role
+    active: bool
+    created_at: int
+    last_login: int | None
+
+
+class UserPage(BaseModel):
+    items: list[UserOut]
+    next: str | None
+
+
+class ServiceIn(Model):
+    name: str = Field(min_length=1, max_length=64)
+    role: ServiceRole = ServiceRole.READER
+
+
+class ServiceOut(BaseModel):
+    id: int
+    name: str
+    role: ServiceRole
+    created_at: int
+
+
+class ServiceMade(ServiceOut):
+    token: str = Field(description="Shown this once")
+
+
+class ServicePage(BaseModel):
+    items: list[ServiceOut]
+    next: str | None
+
+
+class AuditOut(BaseModel):
+    number: int
+    at: int
+    level: str
+    who: str
+    action: str
+    subject: str
+    address: str
+    details: dict[str, Any]
+
+
+class AuditPage(BaseModel):
+    items: list[AuditOut]
+    next: str | None
+
+
+class Stats(BaseModel):
+    modules: dict[str, int] = Field(description="How many of each status, of those one may see")
+    waiting: int
+    telemetry_received: int
+    telemetry_set_aside: int
+
+
+class SettingsOut(BaseModel):
+    """The settings that say how the gateway behaves; secrets and addresses of other systems are not shown."""
+
+    settings: dict[str, Any]
+
+
+class Problem(BaseModel):
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str | None = None

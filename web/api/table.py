@@ -1,0 +1,110 @@
+"""An operation is a row: method, path, who may, what goes in and out, and the function that answers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.core.errors import Invalid
+from web.access import Access
+from web.arrival import by_credential, check_access, check_call
+from web.body import BodyLimit
+from web.site import Site
+from web.visit import Visit
+
+PREFIX = "/api/v1"
+
+
+class Model(BaseModel):
+    """What comes in: unknown fields are refused, so that a misspelt one is not silently nothing."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Nothing(Model):
+    """No fields; `{}` or no body at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A visit by a program, its query and body checked."""
+
+    visit: Visit
+    query: Any
+    body: Any
+
+    @property
+    def path(self) -> dict[str, Any]:
+        return self.visit.request.path_params
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`body` None: none is read. `reply` None: no content, or (with `media`) not JSON."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    tag: str
+    reply: Any = None
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] = Nothing
+    status: int = 200
+    media: str = "application/json"
+    errors: tuple[int, ...] = field(default=())
+
+
+def routes(site: Site, operations: list[Operation]) -> list[Route]:
+    bounds = [Middleware(BodyLimit)]
+    return [
+        Route(PREFIX + row.path, _endpoint(site, row), methods=[row.method], middleware=bounds)
+        for row in operations
+    ]
+
+
+def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visit = by_credential(request, site)
+        check_access(visit, operation.access)
+        check_call(visit)
+        query = _checked(operation.query, dict(request.query_params), "query")
+        body = await _body(request, operation.body) if operation.body else None
+        reply = await operation.handler(Call(visit, query, body))
+        if isinstance(reply, Response):
+            return reply
+        if operation.reply is None:
+            return Response(status_code=204)
+        return JSONResponse(msgspec.to_builtins(reply), operation.status)
+
+    return answer
+
+
+async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
+    raw = await request.body()
+    try:
+        data = msgspec.json.decode(raw) if raw.strip() else {}
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise Invalid("The body is not valid JSON.") from None
+    if not isinstance(data, dict):
+        raise Invalid("The body must be a JSON object.")
+    return _checked(model, data, "body")
+
+
+def _checked(model: type[BaseModel], data: dict[str, Any], where: str) -> BaseModel:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = ".".join(str(part)[:64] for part in first["loc"])
+        raise Invalid(f"In the {where}, {name or 'it'}: {first['msg']}.") from None
