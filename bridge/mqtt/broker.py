@@ -3,8 +3,8 @@
 Nothing of amqtt listens; the door feeds an external listener packets it has already checked. What is mended,
 override by override (tests in tests/bridge/mqtt):
 
-LeanSession                      amqtt builds a state machine (`transitions`) per session: about 40 KB each
-                                 (test_memory)
+LeanSession                      amqtt builds a state machine and two queues per session, 40 KB (test_memory)
+DoorHandler.__init__             and two queues, an event and four tables per connection, 8 KB (test_memory)
 DoorHandler.init_from_connect    its own checks close late or not at all; ours are done (test_malformed)
 DoorHandler.serve                the reader loop makes a task per packet, so order is lost (test_order)
 DoorHandler.handle_publish       answers before anything is stored (test_persistence)
@@ -19,6 +19,7 @@ FrontedBroker._session_monitor   walks all sessions each second; the exchange fo
 What amqtt carries here is thin: it parses what the door has parsed, and builds CONNACK, SUBACK and UNSUBACK.
 """
 
+import asyncio
 from functools import partial
 from typing import Any, cast
 
@@ -64,8 +65,15 @@ class _State:
 
 
 class LeanSession(AmqttSession):
-    def _init_states(self) -> None:
+    """Only what is used; the exchange keeps the rest."""
+
+    def __init__(self, client_id: str, clean_session: bool) -> None:
         self.transitions = cast(Any, _State())
+        self.client_id = client_id
+        self.clean_session = clean_session
+        self.keep_alive = 0
+        self.parent = 0
+        self.remote_address = self.remote_port = None
 
 
 class DoorHandler(BrokerProtocolHandler):
@@ -73,18 +81,28 @@ class DoorHandler(BrokerProtocolHandler):
 
     exchange: Exchange
 
+    def __init__(
+        self,
+        plugins_manager: PluginManager[BrokerContext],
+        session: AmqttSession | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.plugins_manager = plugins_manager
+        self.session = session
+        self.reader = self.writer = None
+        self._keepalive_task = None
+        self._write_lock = asyncio.Lock()
+
     @classmethod
     async def init_from_connect(
         cls,
         reader: ReaderAdapter,
         writer: WriterAdapter,
         plugins_manager: PluginManager[BrokerContext],
-        loop: Any = None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> tuple[BrokerProtocolHandler, AmqttSession]:
         packet = await ConnectPacket.from_stream(reader)
-        session = LeanSession()
-        session.client_id = packet.client_id
-        session.clean_session = packet.clean_session_flag
+        session = LeanSession(packet.client_id or "", packet.clean_session_flag)
         return cls(plugins_manager, loop=loop), session
 
     @property

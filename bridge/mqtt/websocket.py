@@ -18,7 +18,7 @@ NOT_BINARY, GOING_AWAY = 1003, 1001
 
 
 class MqttWebsocket:
-    """`Mount("/mqtt", MqttWebsocket(link))`. Wants the subprotocol `mqtt`; a text frame ends the connection."""
+    """`Mount("/mqtt", MqttWebsocket(link))`. Wants the subprotocol `mqtt`, and binary frames."""
 
     def __init__(self, link: EmbeddedLink) -> None:
         self._link = link
@@ -45,10 +45,8 @@ async def _upgrade_required(send: Send) -> None:
 
 
 async def _run(connection: Connection, transport: "WebsocketTransport", receive: Receive, send: Send) -> None:
-    both = {
-        asyncio.ensure_future(_read(connection, transport, receive)),
-        asyncio.ensure_future(transport.deliver(send)),
-    }
+    transport.delivery = asyncio.ensure_future(transport.deliver(send))
+    both = {transport.delivery, asyncio.ensure_future(_read(connection, transport, receive))}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -81,7 +79,8 @@ class WebsocketTransport(asyncio.Transport):
         self._size = 0
         self._high = 64 * 1024
         self._changed = asyncio.Event()
-        self._closing = self._aborted = False
+        self._closing = False
+        self.delivery: asyncio.Task[None] | None = None
         self.code = 1000
         self.reading = asyncio.Event()
         self.reading.set()
@@ -115,13 +114,14 @@ class WebsocketTransport(asyncio.Transport):
         self._changed.set()
 
     def abort(self) -> None:
-        self._closing = self._aborted = True
-        self._waiting.clear()
-        self._changed.set()
+        """Cut off, even in the middle of a frame that nobody reads."""
+        self._closing = True
+        if self.delivery is not None:
+            self.delivery.cancel()
 
     async def deliver(self, send: Send) -> None:
         """Until closed: what is written, in frames; ends after the last of it has left."""
-        while not self._aborted:
+        while True:
             self._changed.clear()
             while self._waiting:
                 await self._send_frame(send)
