@@ -70,7 +70,7 @@ def mosquitto_command(port: int, folder: Path) -> list[str]:
 def our_command(port: int, folder: Path) -> list[str]:
     if not (ROOT / (OURS.replace(".", "/") + ".py")).exists():
         pytest.skip(f"{OURS} does not exist")
-    return [sys.executable, "-m", OURS, "--port", str(port)]
+    return [sys.executable, "-m", OURS, "--port", str(port), "--data", str(folder / "data.sqlite")]
 
 
 COMMANDS = {"mosquitto": mosquitto_command, "ours": our_command}
@@ -115,21 +115,25 @@ def stop(process: subprocess.Popen) -> None:
 
 
 class Fleet:
-    """Starts each broker when it is first asked for; one that died fails the test that sees it."""
+    """Starts each broker when it is first asked for."""
 
     def __init__(self, stack, folder):
         self.stack = stack
         self.folder = folder
         self.running: dict[str, Broker] = {}
 
-    def get(self, name: str) -> Broker:
+    @contextmanager
+    def watched(self, name: str) -> Iterator[Broker]:
+        """The broker for one test, which fails if it died or printed a traceback meanwhile."""
         if name not in self.running:
             folder = self.folder(f"broker-{name}")
             self.running[name] = self.stack.enter_context(running(name, folder))
-        return self.running[name]
-
-    def check(self, name: str) -> None:
-        broker = self.running.get(name)
-        if broker and not broker.alive:
+        broker = self.running[name]
+        before = broker.log.stat().st_size
+        yield broker
+        said = broker.log.read_bytes()[before:].decode(errors="replace")
+        if not broker.alive:
             del self.running[name]
-            pytest.fail(f"{name} died: {broker.tail()}")
+            pytest.fail(f"{name} died: {said[-4000:]}")
+        if "Traceback" in said or "exception was never retrieved" in said:
+            pytest.fail(f"{name} printed: {said[-4000:]}")

@@ -161,6 +161,13 @@ class Client(Wire):
             except TimeoutError:
                 return
 
+    def idle_or_closed(self, seconds: float) -> None:
+        """The same; `eof` tells whether the server closed."""
+        try:
+            self.idle(seconds)
+        except Closed:
+            return
+
     def wait_closed(self, timeout: float = PATIENCE_S) -> None:
         """Read until the server closes."""
         deadline = time.monotonic() + timeout

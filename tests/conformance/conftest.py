@@ -18,16 +18,16 @@ def fleet(tmp_path_factory):
 
 @pytest.fixture(params=list(COMMANDS))
 def broker(request, fleet):
-    """The broker under test; a broker that died during the test fails it."""
-    yield fleet.get(request.param)
-    fleet.check(request.param)
+    """The broker under test."""
+    with fleet.watched(request.param) as broker:
+        yield broker
 
 
 @pytest.fixture
 def ours(fleet):
     """For what the standard leaves open and we promise (RELIABILITY.md)."""
-    yield fleet.get("ours")
-    fleet.check("ours")
+    with fleet.watched("ours") as broker:
+        yield broker
 
 
 @pytest.fixture

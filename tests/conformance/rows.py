@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from . import packets as mqtt
 from .client import Wire
-from .packets import Connack, Packet, Pingresp
+from .packets import Connack, Packet, Pingresp, Publish
 
 # What a row may expect:
 CLOSED = "closed"  # the server closes; it may have answered earlier packets
@@ -45,7 +45,8 @@ def run(port: int, row: Row, probe: bool) -> tuple[tuple[Packet, ...], bool]:
         while (packet := wire.read()) is not None:
             if packet == Pingresp():
                 return tuple(answers), True
-            answers.append(packet)
+            if not isinstance(packet, Publish):  # retained ones that another row left
+                answers.append(packet)
         return tuple(answers), False
 
 
