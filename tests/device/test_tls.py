@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from .harness import Board, Mosquitto, StandIn, free_port, running
-from .test_with_mosquitto import PROGRAM
+from .programs import PROGRAM
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 

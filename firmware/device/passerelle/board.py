@@ -25,16 +25,16 @@ except ImportError:  # CPython
 
 WIFI_TIMEOUT_S = 20
 SERIAL_FILE = "serial.json"
-_EPOCH_2000_S = 946684800
-_LONG_AGO_S = 1735689600  # 2025-01-01: a board without a set clock believes to be in 2000 or 2021
+_EPOCH_2000_MS = 946684800000
+_LONG_AGO_MS = 1735689600000  # 2025-01-01: a board without a set clock believes to be in 2000 or 2021
 
 
 def utc_ms():
     """Now, or None when this board does not know what time it is."""
-    now = time.time()
+    now_ms = time.time_ns() // 1000000
     if time.gmtime(0)[0] == 2000:  # where MicroPython counts from depends on the port
-        now += _EPOCH_2000_S
-    return int(now * 1000) if now > _LONG_AGO_S else None
+        now_ms += _EPOCH_2000_MS
+    return now_ms if now_ms > _LONG_AGO_MS else None
 
 
 def random_hex(size):
