@@ -15,11 +15,17 @@ from starlette.applications import Starlette
 
 from gateway.app import Gateway, make_app
 from gateway.control import perform
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, Invalid
 from gateway.serve import serve
 from gateway.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Passerelle, an MQTT-bridged IoT gateway.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    # Its own tracebacks would show the values of variables, and tokens are among them.
+    pretty_exceptions_enable=False,
+    help="Passerelle, an MQTT-bridged IoT gateway.",
+)
 user_app = typer.Typer(no_args_is_help=True, help="People.")
 module_app = typer.Typer(no_args_is_help=True, help="Modules.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
@@ -72,7 +78,7 @@ def module_import(file: Path, as_json: AsJson = False) -> None:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = [dict(row) for row in csv.DictReader(lines)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        _fail(f"{file} cannot be read: {error}")
+        raise Invalid(f"{file} cannot be read: {error}") from None
     _show(_perform("module.import", rows=rows), as_json)
 
 
@@ -91,10 +97,7 @@ def audit_verify(as_json: AsJson = False) -> None:
 
 
 def _perform(operation: str, **arguments: Any) -> Any:
-    try:
-        return asyncio.run(perform(_settings(), operation, **arguments))
-    except GatewayError as error:
-        _fail(error.message)
+    return asyncio.run(perform(_settings(), operation, **arguments))
 
 
 def _settings() -> Settings:
@@ -105,11 +108,6 @@ def _settings() -> Settings:
             names = "_".join(str(part) for part in fault["loc"]).upper()
             typer.echo(f"PASSERELLE_{names}: {fault['msg']}", err=True)
         raise typer.Exit(2) from None
-
-
-def _fail(message: str) -> Any:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
 
 
 def _show(result: Any, as_json: bool) -> None:
@@ -127,4 +125,9 @@ def _show(result: Any, as_json: bool) -> None:
 
 
 def main() -> None:
-    app()
+    """Run a command; what it refuses is a sentence and status 1, not a traceback."""
+    try:
+        app()
+    except GatewayError as error:
+        typer.echo(error.message, err=True)
+        sys.exit(1)
