@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 
 from bridge.mqtt.limits import UNLIMITED
 from gateway.storage.store import Store
-from tests.bridge.mqtt.support import RecordingReceiver, open_broker
+
+from .support import RecordingReceiver, open_broker
 
 
 class Deaf(RecordingReceiver):
