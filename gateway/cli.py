@@ -17,7 +17,7 @@ from gateway.app import Gateway, make_app
 from gateway.control import perform
 from gateway.core.errors import GatewayError, Invalid
 from gateway.serve import serve
-from gateway.settings import Settings
+from gateway.settings import Settings, unknown_variables
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +41,8 @@ out = Console(highlight=False, soft_wrap=True)
 def run() -> None:
     """Start the gateway: embedded broker, web and everything between."""
     settings = _settings()
+    for name in unknown_variables():
+        typer.echo(f"{name} is not a setting of this version; it has no effect.", err=True)
     if not serve(settings, make_app(settings), _announce):
         raise typer.Exit(1)
 

@@ -1,10 +1,10 @@
 """Settings from the environment (`PASSERELLE_...`) or `passerelle.toml`, same names, checked at start."""
 
+import os
 import secrets
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
@@ -30,9 +30,7 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, ge=0, le=65535, description="Port of the web, of Socket.IO and of /mqtt")
     mqtt_host: str = Field(EVERY_INTERFACE, description="Address the embedded broker listens on")
     mqtt_port: int = Field(1883, ge=0, le=65535, description="Port of the embedded broker")
-    broker_url: str = Field("", description="An existing broker, mqtt://user:pw@host:1883; empty: embedded")
-    database_url: str = Field("", description="Database; empty: SQLite in the data folder")
-    redis_url: str = Field("", description="Redis, for more than one worker")
+    database_url: str = Field("", description="sqlite:///path/to/file; empty: a file in the data folder")
     secret_key: SecretStr = Field(
         SecretStr(""), description="Signs sessions, >= 32 bytes; made and kept in the data folder when empty"
     )
@@ -44,12 +42,9 @@ class Settings(BaseSettings):
     pending_ttl: int = Field(3600, ge=60, le=30 * 86400, description="Seconds a newcomer waits for approval")
     pending_max: int = Field(200, ge=1, le=100_000, description="How many may wait at once")
     rate_limits: bool = Field(True, description="on or off (off: benchmarks only)")
-    compat: bool = Field(True, description="Aliases of older dialects, on or off")
-    reconcile_every: float = Field(10, gt=0, description="Seconds between firmware reconcile runs")
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for the web and MQTT")
     tls_key: Path | None = Field(None, description="Its private key (PEM)")
     log_format: Literal["text", "json"] = Field("text", description="Log lines as text or JSON")
-    logstash_url: str = Field("", description="tcp://host:port that gets every audit row as a JSON line")
 
     @field_validator("topic_root")
     @classmethod
@@ -57,6 +52,13 @@ class Settings(BaseSettings):
         words = value.split("/")
         if not all(words) or any(set(word) & set("+#$\0") for word in words):
             raise ValueError(f"Topic root {value!r} must be words joined by '/', without wildcards or '$'.")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith("sqlite:///"):
+            raise ValueError("This version keeps its data in SQLite: sqlite:///path/to/file.")
         return value
 
     @field_validator("secret_key")
@@ -90,14 +92,16 @@ class Settings(BaseSettings):
         host = "localhost" if self.http_host in (EVERY_INTERFACE, "::", "") else self.http_host
         return f"{scheme}://{host}:{self.http_port}"
 
-    @property
-    def broker_host(self) -> str:
-        return urlsplit(self.broker_url).hostname or ""
-
     def signing_key(self) -> str:
         """The key that signs tokens; made on first use and kept, readable by its owner only."""
         given = self.secret_key.get_secret_value()
         return given or kept_secret(self.data / "secret.key")
+
+
+def unknown_variables() -> list[str]:
+    """Environment variables that look like settings but are none of this version's."""
+    known = {f"PASSERELLE_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith("PASSERELLE_") and name not in known)
 
 
 def kept_secret(path: Path) -> str:
