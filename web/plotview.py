@@ -38,9 +38,11 @@ class PlotView:
 
 
 def plot_keys(core: Core, module: Module, kind: ModuleType) -> list[str]:
-    """The keys that have a history of numbers."""
+    """The keys that have a history of numbers, in the order of the declaration."""
     latest = core.telemetry.latest(module.id)
-    return [key for key in core.telemetry.keys(module.id) if _is_numeric(kind, latest, key)]
+    order = {key: place for place, key in enumerate(kind.keys)}
+    keys = [key for key in core.telemetry.keys(module.id) if _is_numeric(kind, latest, key)]
+    return sorted(keys, key=lambda key: (order.get(key, len(order)), key))
 
 
 def _is_numeric(kind: ModuleType, latest: dict[str, Any], key: str) -> bool:

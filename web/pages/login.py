@@ -18,7 +18,7 @@ def own_path(path: str) -> str:
 
 
 async def show(visit: Visit) -> Response:
-    if visit.session is not None:
+    if visit.session is not None and visit.refused is None:
         return visit.go("/")
     onward = visit.text("next") or visit.query("next")
     return visit.page(

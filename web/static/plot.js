@@ -35,15 +35,23 @@ function withGaps(points, stepMs) {
   return [times, values];
 }
 
+// Times are UTC, as everywhere on our pages; days only where hours would not tell.
+function clock(seconds, withDay) {
+  const iso = new Date(seconds * 1000).toISOString();
+  return withDay ? `${iso.slice(5, 10)} ${iso.slice(11, 16)}` : iso.slice(11, 16);
+}
+
 function options(place) {
+  const withDay = current.rangeS > 86400;
   const axis = { stroke: colour("--ink-soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, font: "12px system-ui, sans-serif" };
   const unit = place.dataset.unit ? ` ${place.dataset.unit}` : "";
   return {
     width: place.clientWidth, height: 240, cursor: { drag: { x: true, y: false } },
     scales: { x: { range: () => [Date.now() / 1000 - current.rangeS, Date.now() / 1000] } },
-    axes: [axis, { ...axis, size: 56 }],
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    axes: [{ ...axis, space: withDay ? 90 : 60, values: (_, splits) => splits.map((at) => clock(at, withDay)) }, { ...axis, size: 56 }],
     series: [
-      { label: "Time" },
+      { label: "Time (UTC)", value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ")) },
       { label: place.dataset.label, stroke: colour("--accent"), width: 2, spanGaps: false, points: { size: 5, fill: colour("--accent") }, value: (_, value) => (value === null ? "–" : shown(value) + unit) },
     ],
   };
@@ -83,5 +91,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
 export function startPlot() {
   const place = document.querySelector("[data-plot]");
+  const button = document.querySelector("[data-plot-go]");
+  if (button) button.hidden = true;
   if (place && place !== current?.place) load(place);
 }

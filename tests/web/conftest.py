@@ -1,0 +1,24 @@
+"""The house under test: one for each test, and one shared by the tests of a file that only look."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.core.core import open_core
+from gateway.settings import Settings
+from tests.web.house import House
+from web.app import create_app
+
+
+@pytest.fixture
+async def house(anyio_backend: str, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_core(Settings(data=tmp_path)) as core:
+        yield House(core, create_app(core))
+
+
+@pytest.fixture(scope="module")
+async def shared(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    settings = Settings(data=tmp_path_factory.mktemp("house"), rate_limits=False)
+    async with open_core(settings) as core:
+        yield House(core, create_app(core))
