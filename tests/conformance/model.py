@@ -30,6 +30,7 @@ class Due:
     optional: bool = False
     id: int | None = None  # as it was sent on an earlier connection, unacknowledged
     got: Publish | None = None
+    turn: int = 0  # place in the order of arrival
 
     def fits(self, message: Publish, qos: frozenset[int]) -> bool:
         same = (self.topic, self.payload, self.retain) == (message.topic, message.payload, message.retain)
@@ -52,14 +53,17 @@ class Session:
         for due in self.due:
             if not due.got and due.fits(message, due.choices) and due.id in (None, message.id):
                 self.check(due, message)
-                due.got = message
+                due.got, due.turn = message, self.next_turn()
                 return
         for due in self.due:
             if due.spare and due.fits(message, due.all_qos):
                 due.spare -= 1
-                self.due.append(replace(due, spare=0, got=message, id=None))
+                self.due.append(replace(due, spare=0, got=message, id=None, turn=self.next_turn()))
                 return
         raise AssertionError(f"unexpected {message}; due: {[d for d in self.due if not d.got]}")
+
+    def next_turn(self) -> int:
+        return 1 + max((due.turn for due in self.due), default=0)
 
     def check(self, due: Due, message: Publish) -> None:
         assert due.id is None or message.dup, f"sent again without DUP [MQTT-3.3.1-1]: {message}"
@@ -82,14 +86,16 @@ class Session:
         return [due for due in self.due if not due.got and not due.optional]
 
     def settle(self) -> None:
-        """Everything due has come: keep what this connection does not acknowledge."""
-        for due in self.due:
+        """Everything due has come: keep what this connection does not acknowledge, as it was sent."""
+        for due in sorted(self.due, key=lambda due: due.turn):
             if due.got and due.got.qos and self.acks != "all":
                 if due.got.qos == 2 and self.acks == "half":
                     self.released.append(due.got.id)
                 else:
                     self.unacked.append(
-                        replace(due, got=None, id=due.got.id, choices=frozenset({due.got.qos}), spare=0)
+                        replace(
+                            due, got=None, turn=0, id=due.got.id, choices=frozenset({due.got.qos}), spare=0
+                        )
                     )
         self.due = []
 
