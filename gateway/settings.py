@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     join: Literal["open", "window", "closed"] = Field(
         "open", description="Whether newcomers may register: open, window (a technician opens it), closed"
     )
-    pending_ttl: int = Field(3600, ge=60, le=30 * 86400, description="Seconds a newcomer waits for approval")
+    pending_ttl: int = Field(3600, ge=1, le=30 * 86400, description="Seconds a newcomer waits for approval")
     pending_max: int = Field(200, ge=1, le=100_000, description="How many may wait at once")
     rate_limits: bool = Field(True, description="on or off (off: benchmarks only)")
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for the web and MQTT")

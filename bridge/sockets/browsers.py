@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import urlsplit
 
 import socketio
 
 from bridge.sockets.audience import Audience, Browser
 from bridge.sockets.feed import Feed
 from bridge.sockets.speaker import FastJson, Speaker
+from bridge.sockets.strangers import REFUSED_S, Strangers
 from bridge.sockets.telling import Telling
 from gateway.core import clock
 from gateway.core.core import Core
@@ -20,18 +22,20 @@ from gateway.core.sessions import COOKIE
 
 MAX_MESSAGE = 1_000_000
 MAX_WATCHED = 10_000
-# How long a socket that nobody answers for may stay.
-STRANGER_S = 30.0
-REFUSED_S = 10.0
-SWEEP_S = 1.0
 PAGES = frozenset({"modules", "dashboard", "admin", ""})
 
 
-def make_server(public_origin: str) -> socketio.AsyncServer:
-    """The Socket.IO server: same origin only (and the public one), bounded messages, quiet."""
+def make_server(public_url: str) -> socketio.AsyncServer:
+    """The Socket.IO server: pages of our own origin only, bounded messages, quiet."""
+    public_host = urlsplit(public_url).netloc
+
+    def is_ours(origin: str, environ: Mapping[str, Any]) -> bool:
+        # By host alone: a proxy may speak TLS where we do not.
+        return urlsplit(origin).netloc in {public_host, environ.get("HTTP_HOST")} - {""}
+
     return socketio.AsyncServer(
         async_mode="asgi",
-        cors_allowed_origins=None,
+        cors_allowed_origins=is_ours,
         max_http_buffer_size=MAX_MESSAGE,
         json=FastJson,
         logger=False,
@@ -45,7 +49,7 @@ class Browsers:
     def __init__(self, core: Core, sio: socketio.AsyncServer) -> None:
         self._core = core
         self._sio = sio
-        self._strangers: dict[str, float] = {}
+        self._strangers = Strangers(sio)
         self.audience = Audience()
         self.speaker = Speaker(sio)
         self.feed = Feed(core, self.audience, self.speaker)
@@ -68,14 +72,15 @@ class Browsers:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.speaker.run())
-            group.create_task(self._sweep_for_ever())
+            group.create_task(self._strangers.run())
 
     # Coming and going
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any = None) -> None:
         proof = _proof(environ, auth)
         if proof is None:
-            self._strangers[sid] = asyncio.get_running_loop().time() + STRANGER_S
+            if not self._strangers.enter(sid):
+                raise socketio.exceptions.ConnectionRefusedError("Too many connections wait to log in.")
             return
         found = self._core.accounts.sessions.verify(proof) if _is_jwt(proof) else None
         found = found or self._core.accounts.sessions.find(proof)
@@ -86,21 +91,12 @@ class Browsers:
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
         self.audience.leave(sid)
-        self._strangers.pop(sid, None)
+        self._strangers.leave(sid)
 
     def _sessions_ended(self, event: SessionsEnded) -> None:
         for sid in self.audience.in_sessions(event.person_id, event.session_ids):
-            self._strangers[sid] = 0.0
-
-    async def _sweep_for_ever(self) -> None:
-        """Close the sockets of those who are nobody, or nobody any more."""
-        while True:
-            now_s = asyncio.get_running_loop().time()
-            for sid in [sid for sid, due_s in self._strangers.items() if due_s <= now_s]:
-                self.audience.leave(sid)
-                self._strangers.pop(sid, None)
-                await self._sio.disconnect(sid)
-            await asyncio.sleep(SWEEP_S)
+            self.audience.leave(sid)
+            self._strangers.hurry(sid)
 
     # Requests
 
@@ -109,7 +105,7 @@ class Browsers:
         browser = self.audience.get(sid)
         if browser is None:
             self.speaker.say("client:auth:error", {"message": "Log in first."}, [sid])
-            self._strangers[sid] = asyncio.get_running_loop().time() + REFUSED_S
+            self._strangers.hurry(sid, REFUSED_S)
         elif fault := _disagrees(browser.person, data):
             self.speaker.say("client:auth:error", {"message": fault}, [sid])
         else:

@@ -1,0 +1,59 @@
+"""Sockets that nobody answers for: few at a time, and not for long."""
+
+import asyncio
+from typing import Any
+
+import socketio
+
+# How long a socket may stay that has not shown who it is, and after it was told that it must.
+STRANGER_S = 30.0
+REFUSED_S = 10.0
+MOST_STRANGERS = 500
+SWEEP_S = 1.0
+
+
+class Strangers:
+    """Also of the connections below Socket.IO, which may never say anything of it."""
+
+    def __init__(self, sio: socketio.AsyncServer) -> None:
+        self._sio = sio
+        self._due_s: dict[str, float] = {}
+        self._silent_since_s: dict[str, float] = {}
+        self.refused = 0
+
+    def enter(self, sid: str) -> bool:
+        """Let one more stay for a while; False when there are too many."""
+        if len(self._due_s) >= MOST_STRANGERS:
+            self.refused += 1
+            return False
+        self._due_s[sid] = _now_s() + STRANGER_S
+        return True
+
+    def leave(self, sid: str) -> None:
+        self._due_s.pop(sid, None)
+
+    def hurry(self, sid: str, within_s: float = 0.0) -> None:
+        """It must be gone by then; asking again gives no more time."""
+        self._due_s[sid] = min(self._due_s.get(sid, float("inf")), _now_s() + within_s)
+
+    async def run(self) -> None:
+        while True:
+            for sid in [sid for sid, due_s in self._due_s.items() if due_s <= _now_s()]:
+                self.leave(sid)
+                await self._sio.disconnect(sid)
+            await self._sweep_silent()
+            await asyncio.sleep(SWEEP_S)
+
+    async def _sweep_silent(self) -> None:
+        """Close connections that are open but have not joined the default namespace in time."""
+        engine: Any = self._sio.eio
+        silent = [sid for sid in engine.sockets if self._sio.manager.sid_from_eio_sid(sid, "/") is None]
+        now_s = _now_s()
+        self._silent_since_s = {sid: self._silent_since_s.get(sid, now_s) for sid in silent}
+        for sid, since_s in self._silent_since_s.items():
+            if now_s - since_s > STRANGER_S:
+                await engine.disconnect(sid)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
