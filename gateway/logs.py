@@ -41,6 +41,7 @@ def configure(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # Libraries that tell of every connection or packet; what matters of it is counted by ours.
-    for name in ("amqtt", "transitions", "engineio", "socketio", "uvicorn.access", "peewee"):
+    # Libraries that tell of every connection or packet, some with its query string (and so its token);
+    # what matters of it is counted by ours.
+    for name in ("amqtt", "transitions", "engineio", "socketio", "uvicorn", "uvicorn.error", "peewee"):
         logging.getLogger(name).setLevel(logging.WARNING)
