@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -26,6 +27,10 @@ UNSUPPORTED = 1
 ROOMY_BYTES = 256 * 1024
 RETRY_S = 0.02
 PACKET_COST_BYTES = 4096
+# After so many the others have their turn.
+PACKETS_PER_TURN = 100
+# A dead peer of a client without keep alive is noticed by TCP.
+TCP_IDLE_S = 60
 
 
 class Owner(Protocol):
@@ -108,6 +113,7 @@ class Connection(asyncio.Protocol):
         limits = self._owner.limits
         self._bucket = Bucket(limits.packets_per_s, limits.packets_burst)
         self._transport.set_write_buffer_limits(high=limits.write_buffer_bytes)
+        _watch(transport.get_extra_info("socket"))
         self._owner.entered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,9 +140,14 @@ class Connection(asyncio.Protocol):
 
     def _packets(self, buffer: bytes | bytearray) -> int:
         """Deal with the whole packets in the buffer; how many bytes they took."""
-        at = 0
+        at = count = 0
         try:
             while self.stage in (Stage.NEW, Stage.OPEN) and not (self._paused or self._held):
+                if count == PACKETS_PER_TURN:
+                    self._pause()
+                    self._loop.call_soon(self._resume)
+                    break
+                count += 1
                 limits = self._owner.limits
                 limit = limits.packet_bytes if self.stage is Stage.OPEN else limits.connect_bytes
                 packet = cut(buffer, at, limit)
@@ -232,7 +243,7 @@ class Connection(asyncio.Protocol):
         return self._owner.limits.connect_within_s
 
     def send(self, data: bytes) -> None:
-        if self.stage is not Stage.CLOSED:
+        if self.stage is not Stage.CLOSED and not self._transport.is_closing():
             self._transport.write(data)
 
     def roomy(self) -> bool:
@@ -261,3 +272,10 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+
+def _watch(sock: Any) -> None:
+    """Let TCP ask a silent peer whether it is still there."""
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, TCP_IDLE_S)

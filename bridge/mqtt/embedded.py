@@ -104,7 +104,7 @@ class EmbeddedLink:
             self._counts.dropped_expired += 1
             return
         if retain:
-            self._exchange.retain(message)
+            self._exchange.retain(message, bounded=False)
         self._exchange.deliver(message, only_for)
 
     def listens(self, client_id: str, topic: str) -> bool:

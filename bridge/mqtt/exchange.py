@@ -6,7 +6,7 @@ one transaction, before anything else happens.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from bridge.mqtt.counts import Counts
@@ -40,6 +40,7 @@ class Exchange:
         self.sessions: dict[str, Session] = {}
         self.subscriptions: Subscriptions[Session] = Subscriptions()
         self.retained: RetainedTree[Message] = RetainedTree()
+        self._retained_bytes = 0
         self._by_name: dict[str, set[str]] = {}
         self._held: Counter[str] = Counter()
 
@@ -48,6 +49,7 @@ class Exchange:
         for row in await self.state.load(BrokerRetained):
             message = Message(row.topic, bytes(row.payload), row.qos, True, row.expires_at_ms)
             self.retained.put(row.topic, message)
+            self._retained_bytes += len(message.payload)
         crashed = [self._restore(row) for row in await self.state.load(BrokerSession)]
         for row in await self.state.load(BrokerSubscription):
             if row.key in self.sessions:
@@ -66,7 +68,7 @@ class Exchange:
         """The session, if it was connected when the gateway died."""
         was = from_text(str(row.principal))
         principal = self.gatekeeper.identify(was) if was is not None else None
-        if principal is None:
+        if was is None or principal is None or holder(principal) != holder(was):
             self.state.drop_session(str(row.key))
             return None
         session = self._new(str(row.key), str(row.client_id), principal, persistent=True)
@@ -198,12 +200,14 @@ class Exchange:
             session.outbox.offer(Message(message.topic, message.payload, qos, False, message.expires_at_ms))
         return durable
 
-    def retain(self, message: Message) -> None:
+    def retain(self, message: Message, bounded: bool = True) -> None:
         """Keep as the topic's retained message; an empty payload clears it."""
         before = self.retained.get(message.topic)
-        if before is None and len(self.retained) >= self.limits.retained:
+        grown = len(message.payload) - len(before.payload if before else b"")
+        if bounded and message.payload and self._no_room(before is None, grown):
             self.counts.dropped_full += 1
             return
+        self._retained_bytes += grown
         if message.payload:
             self.retained.put(message.topic, message)
         else:
@@ -213,13 +217,15 @@ class Exchange:
         elif before is not None and before.durable:
             self.state.unretain(message.topic)
 
-    def clear(self, prefix: str) -> None:
-        for topic in [message.topic for message in self._all_retained() if message.topic.startswith(prefix)]:
-            self.retained.remove(topic)
-            self.state.unretain(topic)
+    def _no_room(self, new: bool, grown: int) -> bool:
+        return (new and len(self.retained) >= self.limits.retained) or (
+            grown > 0 and self._retained_bytes + grown > self.limits.retained_bytes
+        )
 
-    def _all_retained(self) -> Iterator[Message]:
-        return self.retained.matching("#")
+    def clear(self, prefix: str) -> None:
+        for message in list(self.retained.matching("#")):
+            if message.topic.startswith(prefix):
+                self.retain(replace(message, payload=b""), bounded=False)
 
     def reconsider(self, session: Session, principal: Principal) -> None:
         """The principal has changed: subscriptions and waiting messages out of its reach go."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.mqtt.exchange import Exchange
 from bridge.mqtt.link import Inbound, Receiver
-from bridge.mqtt.packets import PUBACK, PUBCOMP, PUBREC, ack, publish_parts, topic_name
+from bridge.mqtt.packets import PUBACK, PUBCOMP, PUBREC, Malformed, ack, publish_parts, topic_name
 from bridge.mqtt.session import Session, Settling
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,8 @@ class Incoming:
         self, decision: Decision, first: int, body: bytes, payload: bytes, pending: Pending | None
     ) -> None:
         if pending is not None and first & 4:
+            if len(self._session.received) >= self._exchange.limits.unreleased:
+                raise Malformed("too many QoS 2 messages without PUBREL")
             self._session.received[int.from_bytes(pending.packet[2:], "big")] = pending
             pending.remember = self._session.persistent
         if decision.for_gateway:

@@ -28,7 +28,10 @@ class Limits:
     # Sockets that have shown no credentials: before CONNECT, and devices that enrol.
     strangers_per_address: int = 100
     sessions_per_identity: int = 100
+    # Of what clients retain; the gateway's own words always find room.
     retained: int = 100_000
+    retained_bytes: int = 64 * 1024 * 1024
+    unreleased: int = 5000
     packets_per_s: float = 2000
     packets_burst: float = 4000
     failures_per_min: int = 10
@@ -72,16 +75,16 @@ class Failures:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._seen: OrderedDict[tuple[str, str | None], tuple[float, int]] = OrderedDict()
+        self._seen: OrderedDict[tuple[str | None, ...], tuple[float, int]] = OrderedDict()
 
     def too_many(self, address: str, username: str | None) -> bool:
         return (
             self._count((address, username)) >= self._limits.failures_per_min
-            or self._count((address, None)) >= self._limits.failures_per_address_per_min
+            or self._count((address,)) >= self._limits.failures_per_address_per_min
         )
 
     def add(self, address: str, username: str | None) -> None:
-        for key in {(address, username), (address, None)}:
+        for key in ((address, username), (address,)):
             count = self._count(key)
             since_s = self._seen[key][0] if count else time.monotonic()
             self._seen[key] = (since_s, count + 1)
@@ -89,7 +92,7 @@ class Failures:
         while len(self._seen) > MAX_REMEMBERED:
             self._seen.popitem(last=False)
 
-    def _count(self, key: tuple[str, str | None]) -> int:
+    def _count(self, key: tuple[str | None, ...]) -> int:
         since_s, count = self._seen.get(key, (0.0, 0))
         return count if time.monotonic() - since_s < 60 else 0
 

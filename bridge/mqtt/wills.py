@@ -29,6 +29,7 @@ class Wills:
         self._exchange = exchange
         self._receiver = receiver
         self._orphans: dict[str, tuple[float, Principal, Will]] = {}
+        self._kept: dict[str, Will] = {}
 
     async def load(self) -> None:
         for row in await self._exchange.state.load(BrokerWill):
@@ -39,14 +40,15 @@ class Wills:
             grace_s = min(row.keepalive_s * 1.5 or GRACE_S, MAX_GRACE_S)
             will = Will(row.topic, bytes(row.payload), row.qos, bool(row.retain))
             self._orphans[row.key] = (time.monotonic() + grace_s, principal, will)
+            self._kept[row.key] = will
 
     def keep(self, session: Session, will: Will | None, keepalive_s: int) -> None:
         """A client has connected; what an earlier run left of its will is void."""
-        orphan = self._orphans.pop(session.key, None)
+        self._orphans.pop(session.key, None)
         if will is None or isinstance(session.principal, Enrolling):
-            if orphan is not None:
-                self._exchange.state.drop_will(session.key)
+            self._drop(session.key, self._kept.get(session.key))
             return
+        self._kept[session.key] = will
         words = (will.topic, will.payload, will.qos, will.retain)
         self._exchange.state.keep_will(
             session.key, session.client_id, as_text(session.principal), words, keepalive_s
@@ -54,8 +56,13 @@ class Wills:
 
     def discard(self, session: Session, will: Will | None) -> None:
         """The session ended well."""
-        if will is not None and not isinstance(session.principal, Enrolling):
-            self._exchange.state.drop_will(session.key)
+        self._drop(session.key, will)
+
+    def _drop(self, key: str, will: Will | None) -> None:
+        """Unless the client has come back with another one since."""
+        if will is not None and self._kept.get(key) is will:
+            del self._kept[key]
+            self._exchange.state.drop_will(key)
 
     def sweep(self) -> None:
         """Publish the wills of clients that have not come back after a restart."""
@@ -68,7 +75,7 @@ class Wills:
     def fire(self, key: str, principal: Principal, will: Will) -> None:
         """Publish, under the rights its client has now. The row goes when the effects are on disk."""
         exchange = self._exchange
-        drop = partial(exchange.state.drop_will, key)
+        drop = partial(self._drop, key, will)
         now = exchange.gatekeeper.identify(principal)
         if now is None or not exchange.gatekeeper.allows(now, "publish", will.topic):
             drop()

@@ -171,5 +171,7 @@ async def client(port, client_id="c", *, code=0, present=False, **options):
 async def until(condition, within_s=PATIENCE_S):
     """Wait for something without an event of its own."""
     async with asyncio.timeout(within_s):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.01)
