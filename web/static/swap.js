@@ -61,7 +61,9 @@ function mergeRows(region, fresh) {
 
 export function swapRegions(page) {
   for (const region of document.querySelectorAll("[data-refresh]")) {
-    const fresh = page.querySelector(`[data-refresh="${region.dataset.refresh}"]`);
+    const name = region.dataset.refresh;
+    // A place may be held for a part that comes once and then lives by itself: it goes by its id.
+    const fresh = page.querySelector(`[data-refresh="${name}"]`) ?? (region.hidden ? page.getElementById(name) : null);
     if (!fresh) continue;
     if ("merge" in region.dataset) mergeRows(region, fresh);
     else if (!isInUse(region)) region.replaceWith(document.importNode(fresh, true));
