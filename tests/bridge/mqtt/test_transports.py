@@ -42,6 +42,10 @@ async def on_http(**limits):
         await serving
 
 
+def dial_websocket(port, **options):
+    return websocket(f"ws://127.0.0.1:{port}/mqtt/", **{"subprotocols": ["mqtt"], **options})
+
+
 async def test_websocket_carries_packets_however_they_are_framed():
     async with (
         on_http() as (_, port),
@@ -64,18 +68,17 @@ async def test_websocket_carries_packets_however_they_are_framed():
 async def test_websocket_refuses_what_is_not_mqtt():
     receiver = RecordingReceiver()
     async with on_http(receiver=receiver) as (broker, port):
-        address = f"ws://127.0.0.1:{port}/mqtt/"
         with pytest.raises(InvalidStatus):
-            async with websocket(address):
+            async with dial_websocket(port, subprotocols=None):
                 pass
-        async with websocket(address, subprotocols=["mqtt"]) as one:
+        async with dial_websocket(port) as one:
             await one.send(connect("w", will=("w", b"", 0, 0)))
             assert await one.recv() == HELLO
             await one.send("text")
             with pytest.raises(ConnectionClosed) as closed:
                 await one.recv()
             assert closed.value.rcvd.code == 1003
-        async with websocket(address, subprotocols=["mqtt"]) as one:
+        async with dial_websocket(port) as one:
             await one.send(b"\x00\x00")
             with pytest.raises(ConnectionClosed):
                 await one.recv()
@@ -85,7 +88,7 @@ async def test_websocket_refuses_what_is_not_mqtt():
 
 async def test_a_websocket_that_does_not_read_is_cut():
     async with on_http(write_buffer_bytes=100_000) as (broker, port):
-        async with websocket(f"ws://127.0.0.1:{port}/mqtt/", subprotocols=["mqtt"], max_queue=1) as one:
+        async with dial_websocket(port, max_queue=1) as one:
             await one.send(connect("w") + subscribe(1, ("a", 0)))
             await until(lambda: broker.stats()["subscriptions"] == 1)
             one.transport.pause_reading()
@@ -100,24 +103,9 @@ async def test_a_websocket_that_does_not_read_is_cut():
 def certificate(tmp_path):
     """(certificate, key): self-signed."""
     paths = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-        + ["-out", paths[0], "-keyout", paths[1]],
-        check=True,
-        capture_output=True,
-    )
+    asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    named = ("-addext", "subjectAltName=DNS:localhost", "-out", paths[0], "-keyout", paths[1])
+    subprocess.run(["openssl", *asked.split(), *named], check=True, capture_output=True)
     return paths
 
 
@@ -150,7 +138,7 @@ async def test_uvloop(tmp_path):
     """The other files' tests again, in a process whose loop is uvloop."""
     if os.environ.get("PASSERELLE_TEST_LOOP"):
         return
-    names = ("test_delivery.py", "test_sessions.py", "test_malformed.py", "test_persistence.py")
+    names = ("test_delivery.py", "test_sessions.py", "test_malformed.py")
     here = os.path.dirname(__file__)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"),
