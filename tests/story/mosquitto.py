@@ -8,7 +8,7 @@ PATIENCE_S = 30.0
 
 
 class TakenOver(AssertionError):
-    """Another program with the same client id connected meanwhile, as mosquitto_sub does when it comes back."""
+    """Another program with the same client id connected meanwhile: mosquitto_sub, coming back."""
 
 
 def publish(port: int, *words: str) -> None:
