@@ -10,7 +10,7 @@ from gateway.core import clock
 from gateway.core.errors import NotFound
 from gateway.core.events import Alert, Hub, ModuleChanged, ModuleRemoved, PresenceChanged
 from gateway.core.registry import Registry
-from gateway.core.types import DEFAULT_TIMEOUT_S, Types
+from gateway.core.types import SILENCE_S, Types
 from gateway.core.values import Module, Presence, State
 from gateway.storage.models import PresenceRow, upsert
 from gateway.storage.store import Store
@@ -150,9 +150,9 @@ class PresenceBook:
 
     def _timeout_s(self, module: Module) -> float:
         try:
-            return self._types.get(module.type).timeout_s
+            return self._types.get(module.type).silence_s
         except NotFound:
-            return DEFAULT_TIMEOUT_S
+            return SILENCE_S["mains"]
 
     def _set(self, module_id: str, entry: _Entry, state: State, reason: str) -> None:
         before, entry.state, entry.reason, entry.since_ms = entry.state, state, reason, clock.now_ms()

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,7 +16,8 @@ FIRST_OWN_CODE = 100
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 MAX_DEPTH = 4
 MAX_KEYS = 64
-DEFAULT_TIMEOUT_S = 90.0
+# Silence after which a module counts as offline, by where its power comes from.
+SILENCE_S = {"mains": 90.0, "battery": 25 * 3600.0}
 
 Kind = Literal["number", "integer", "boolean", "string", "object", "array", "any"]
 
@@ -52,7 +53,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, float) and math.isfinite(value)
 
 
 _KINDS: dict[Kind, Callable[[Any], bool]] = {
@@ -88,16 +91,23 @@ class EventSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`open`: takes any telemetry key and any event. `timeout_s`: silence after which it is offline."""
+    """`open`: takes any telemetry key and any event. `timeout_s`: silence after which it is offline,
+    if that is not what its power (`mains` or `battery`) says.
+    """
 
     code: int
     name: str
     suffix: str = ""
     open: bool = False
-    timeout_s: float = DEFAULT_TIMEOUT_S
+    power: Literal["mains", "battery"] = "mains"
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     keys: dict[str, Field] = {}
     commands: dict[str, CommandSpec] = {}
     events: dict[str, EventSpec] = {}
+
+    @property
+    def silence_s(self) -> float:
+        return self.timeout_s or SILENCE_S[self.power]
 
     def check_command(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters to send, defaults filled in; raises `Invalid` with a sentence."""

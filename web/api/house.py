@@ -51,7 +51,7 @@ def _type(kind: ModuleType) -> dict[str, Any]:
     declared: dict[str, Any] = msgspec.to_builtins(kind)
     return {
         "code": kind.code, "name": kind.name, "suffix": kind.suffix, "open": kind.open,
-        "timeout_s": kind.timeout_s,
+        "power": kind.power, "timeout_s": kind.silence_s,
     } | {part: declared.get(part, {}) for part in ("keys", "commands", "events")}  # fmt: skip
 
 

@@ -132,7 +132,8 @@ class TypeIn(Model):
     name: str = Field(min_length=1, max_length=100)
     suffix: str = Field("", max_length=16)
     open: bool = False
-    timeout_s: float = Field(90, gt=0)
+    power: Literal["mains", "battery"] = "mains"
+    timeout_s: float | None = Field(None, gt=0, description="Silence before offline; by power if not said")
     keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
     commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
     events: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -143,6 +144,7 @@ class TypeOut(BaseModel):
     name: str
     suffix: str
     open: bool
+    power: Literal["mains", "battery"]
     timeout_s: float
     keys: dict[str, Any]
     commands: dict[str, Any]
