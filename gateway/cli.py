@@ -18,6 +18,7 @@ from gateway.control import perform
 from gateway.core.errors import GatewayError, Invalid
 from gateway.serve import serve
 from gateway.settings import Settings, unknown_variables
+from gateway.simulator import command as simulator
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +34,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(module_app, name="module")
 app.add_typer(audit_app, name="audit")
 
+SIMULATED = Path("simulated-modules.json")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 out = Console(highlight=False, soft_wrap=True)
 
@@ -55,6 +57,33 @@ def _announce(served: Starlette) -> None:
         out.print("Make the first account here (the link works once, until the next start):", markup=False)
         out.print(f"  {settings.url}/setup?secret={secret}", markup=False)
     out.file.flush()
+
+
+@app.command()
+def simulate(
+    devices: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 10,
+    profile: Annotated[str, typer.Option(help="steady, flaky or chatty")] = "steady",
+    host: Annotated[str, typer.Option(help="Where the gateway is.")] = "localhost",
+    port: Annotated[int | None, typer.Option(help="Its MQTT port; as in the settings unless given.")] = None,
+    type: Annotated[str, typer.Option(help="Code or suffix of one type; all in turn unless given.")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed makes the same values and faults.")] = 1,
+    interval: Annotated[float | None, typer.Option(min=0.001, help="Seconds between readings.")] = None,
+    tokens: Annotated[Path, typer.Option(help="Where they keep their tokens.")] = SIMULATED,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Connect simulated modules to a gateway; approve them there. Ctrl-C ends them."""
+    settings = _settings()
+    wanted = simulator.Wanted(
+        devices=devices, profile=profile, host=host, port=port or settings.mqtt_port, seed=seed, type=type,
+        topic_root=settings.topic_root, interval_s=interval, tokens=tokens, seconds=seconds,
+    )  # fmt: skip
+    watched = sys.stdout.isatty() and not as_json
+    summary = simulator.simulate(wanted, simulator.on_one_line if watched else None)
+    if as_json:
+        _show(summary, True)
+    else:
+        out.print(simulator.in_words(summary), markup=False)
 
 
 @user_app.command("add")

@@ -1,0 +1,1 @@
+"""Simulated devices: real MQTT connections, made-up readings; the same seed makes the same day again."""
