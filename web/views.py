@@ -1,5 +1,6 @@
 """Modules as pages show them: words instead of codes, in the order people look for them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from gateway.core.values import Module
 from web import wording
 
 LONG_VALUE = 24
+MAX_SORTED = 80
+_NUMBERED = re.compile(r"([^0-9]*)([0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,12 @@ def _reading(kind: ModuleType, key: str, value: Any) -> Reading:
 def visible(core: Core, visitor: Principal) -> Iterable[Module]:
     """What this visitor may see, in the order of names."""
     found = [module for module in core.registry.all() if may_see(visitor, module.owner_id)]
-    return sorted(found, key=lambda module: ((module.name or module.id).lower(), module.id))
+    return sorted(found, key=lambda module: (_natural(module.name or module.id), module.id))
+
+
+def _natural(text: str) -> list[tuple[str, int]]:
+    """So that `Lamp 2` stands before `Lamp 10`."""
+    return [(words.lower(), int(digits or -1)) for words, digits in _NUMBERED.findall(text[:MAX_SORTED])]
 
 
 def matches(core: Core, module: Module, *, status: str = "", type: str = "", q: str = "") -> bool:

@@ -1,4 +1,7 @@
-"""The house under test: one for each test, and one shared by the tests of a file that only look."""
+"""The house under test: one for each test, or one shared by the tests of a file.
+
+The models are bound to one database a process, so a file uses `house` or `shared`, never both.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -5,9 +5,8 @@ from starlette.routing import BaseRoute
 from web.api import auth, commands, house, modules, openapi, people, table, telemetry
 from web.site import Site
 
-OPERATIONS = [
-    operation for part in (auth, modules, commands, telemetry, house, people) for operation in part.OPERATIONS
-]
+_PARTS = (auth, modules, commands, telemetry, house, people)
+OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
 
 def routes(site: Site) -> list[BaseRoute]:

@@ -18,10 +18,10 @@ from web.wording import STATUS_WORDS
 
 TAG = "Gateway"
 # What may be read; the rest are secrets, or addresses that may hold some.
-SHOWN_SETTINGS = (
+SHOWN_SETTINGS = {
     "http_host", "http_port", "mqtt_host", "mqtt_port", "public_url", "topic_root", "join", "pending_ttl",
-    "pending_max", "rate_limits", "compat", "reconcile_every", "log_format",
-)  # fmt: skip
+    "pending_max", "rate_limits", "log_format",
+}  # fmt: skip
 
 
 class AuditQuery(PageQuery):
@@ -77,8 +77,7 @@ async def stats(call: Call) -> Any:
 
 
 async def settings(call: Call) -> Any:
-    known = call.visit.site.core.settings
-    return {"settings": {name: getattr(known, name) for name in SHOWN_SETTINGS}}
+    return {"settings": call.visit.site.core.settings.model_dump(mode="json", include=SHOWN_SETTINGS)}
 
 
 async def audit(call: Call) -> Any:

@@ -1,6 +1,8 @@
 """The OpenAPI 3.1 document, made from the same rows that serve the calls, and a page to read it."""
 
 import re
+from functools import cache
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
@@ -14,7 +16,6 @@ from web.access import Access
 from web.api.models import Problem
 from web.api.table import PREFIX, Operation
 from web.arrival import by_cookie
-from web.replies import STATUS
 from web.site import Site
 
 _REF = "#/components/schemas/{model}"
@@ -27,10 +28,11 @@ _WORDS = {
     Access.MANAGE: "technicians and admins",
     Access.ADMINISTER: "admins",
 }
-_DESCRIPTIONS = {status: kind.__name__ for kind, status in STATUS.items()} | {413: "Too large"}
 
 
-def document(operations: list[Operation]) -> dict[str, Any]:
+@cache
+def document(operations: tuple[Operation, ...]) -> dict[str, Any]:
+    """Made once; nobody changes it."""
     schemas = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for row in operations:
@@ -50,7 +52,7 @@ def document(operations: list[Operation]) -> dict[str, Any]:
     }
 
 
-def _schemas(operations: list[Operation]) -> dict[str, Any]:
+def _schemas(operations: tuple[Operation, ...]) -> dict[str, Any]:
     inputs = {row.body for row in operations if row.body is not None}
     outputs = {row.reply for row in operations if row.reply is not None} | {Problem}
     named = sorted(inputs, key=lambda model: model.__name__), sorted(outputs, key=lambda m: str(m.__name__))
@@ -114,12 +116,12 @@ def _responses(row: Operation) -> dict[str, Any]:
         refusals |= {408, 413}
     body = {"application/problem+json": _ref(Problem)}
     return {str(row.status): success} | {
-        str(status): {"description": _DESCRIPTIONS.get(status, "Refused"), "content": body}
+        str(status): {"description": HTTPStatus(status).phrase, "content": body}
         for status in sorted(refusals)
     }
 
 
-def routes(site: Site, operations: list[Operation]) -> list[Route]:
+def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
     made = document(operations)
     ordered = sorted(operations, key=lambda row: row.tag)
     groups = [(tag, list(rows)) for tag, rows in groupby(ordered, key=lambda row: row.tag)]

@@ -65,7 +65,7 @@ class Operation:
     errors: tuple[int, ...] = field(default=())
 
 
-def routes(site: Site, operations: list[Operation]) -> list[Route]:
+def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
     bounds = [Middleware(BodyLimit)]
     return [
         Route(PREFIX + row.path, _endpoint(site, row), methods=[row.method], middleware=bounds)
