@@ -135,7 +135,10 @@ class Incoming:
         if pending is not None:
             pending.waits += 1
         try:
-            self._receiver.receive(message, pending.done if pending is not None else None)
+            taken = self._receiver.receive(message, pending.done if pending is not None else None)
+            if taken and pending is not None and pending.remember:
+                # In the same transaction as the effect, so that no crash can part them.
+                self._remember(pending)
         except Exception:
             self._exchange.counts.errors += 1
             log.exception("A message on %r could not be taken", message.topic)
@@ -185,12 +188,16 @@ class Incoming:
     def effects_done(self, pending: Pending) -> None:
         """All effects are stored or handed to storage; for QoS 2 the packet id is remembered with them."""
         if pending.remember:
-            number = int.from_bytes(pending.packet[2:], "big")
-            self._exchange.state.received(self._session.key, number)
-        if pending.remember or pending.durable:
+            self._remember(pending)
+        if pending.durable:
             self._exchange.state.when_stored(pending.settle)
         else:
             pending.settle()
+
+    def _remember(self, pending: Pending) -> None:
+        number = int.from_bytes(pending.packet[2:], "big")
+        self._exchange.state.received(self._session.key, number)
+        pending.remember, pending.durable = False, True
 
     def settle(self) -> None:
         """Send the acknowledgements whose turn it is."""

@@ -33,11 +33,12 @@ class Inbound:
 
 
 class Receiver(Protocol):
-    def receive(self, message: Inbound, stored: Stored | None) -> None:
+    def receive(self, message: Inbound, stored: Stored | None) -> bool:
         """Take a message; never blocks, never raises for what the message holds.
 
         `stored` (given for QoS 1 and 2) is called once, in order of arrival, when everything the message
-        caused is on disk: the acknowledgement leaves then.
+        caused is on disk: the acknowledgement leaves then. Returns whether all of that has been handed to
+        storage already, so that what is handed over next shares its transaction.
         """
 
     def listening(self, client_id: str, principal: Principal) -> None:

@@ -21,6 +21,7 @@ from gateway.core.rights import ModuleIdentity, Path, Principal
 from gateway.core.values import Module
 
 MAX_BATCH = 1000
+MAX_VERSION = 2**53
 _decode = msgspec.json.Decoder().decode
 
 Handler = Callable[[Module, Inbound], None]
@@ -49,28 +50,28 @@ class Uplink:
 
     # Messages
 
-    def receive(self, message: Inbound, stored: Stored | None) -> None:
+    def receive(self, message: Inbound, stored: Stored | None) -> bool:
         path = self._topics.path(message.topic)
         if path is None:
-            self._put_aside("topic", stored)
-        elif path[0] == "register":
+            return self._put_aside("topic", stored)
+        if path[0] == "register":
             self._enrolling.receive(message, path[1], stored)
-        elif path[1] == "ask":
+            return False
+        if path[1] == "ask":
             self._asking.receive(message, path, stored)
-        else:
-            self._from_module(path, message, stored)
+            return False
+        return self._from_module(path, message, stored)
 
-    def _from_module(self, path: Path, message: Inbound, stored: Stored | None) -> None:
+    def _from_module(self, path: Path, message: Inbound, stored: Stored | None) -> bool:
         module = self._core.registry.known(path[0])
         if module is None or _is_claim(message.sender):
-            self._put_aside("unknown module", stored)
-        elif path[1:] == words.UP_TELEMETRY:
-            self._telemetry(module, message.payload, stored)
-        else:
-            self._other(module, path[1:], message)
-            self._acknowledge(stored)
+            return self._put_aside("unknown module", stored)
+        if path[1:] == words.UP_TELEMETRY:
+            return self._telemetry(module, message.payload, stored)
+        self._other(module, path[1:], message)
+        return self._acknowledge(stored)
 
-    def _telemetry(self, module: Module, payload: bytes, stored: Stored | None) -> None:
+    def _telemetry(self, module: Module, payload: bytes, stored: Stored | None) -> bool:
         if module.life != "approved":
             return self._put_aside("not approved", stored)
         self._core.presence.heard(module)
@@ -79,8 +80,7 @@ class Uplink:
         except (msgspec.DecodeError, ValueError, RecursionError):
             return self._put_aside("telemetry", stored)
         # What could not be taken is not acknowledged, so the module sends it again.
-        if kept:
-            self._acknowledge(stored)
+        return kept and self._acknowledge(stored)
 
     def _report(self, module: Module, report: Any) -> bool:
         """One reading, one with its time, or a batch of those."""
@@ -114,7 +114,7 @@ class Uplink:
                 self._event(module, rest[2], message)
             else:
                 self._core.presence.heard(module)
-        except (msgspec.DecodeError, msgspec.ValidationError, Invalid, ValueError, RecursionError):
+        except (Invalid, ValueError, RecursionError):
             self.set_aside["/".join(rest[:2])] += 1
 
     # One kind each
@@ -150,7 +150,7 @@ class Uplink:
         self._core.presence.heard(module)
         report = _object(message.payload)
         values, version = report.get("values"), report.get("version", 0)
-        if not isinstance(values, dict) or type(version) is not int:
+        if not isinstance(values, dict) or type(version) is not int or not 0 <= version <= MAX_VERSION:
             raise Invalid("no values")
         self._core.desired.report(module, values, version)
 
@@ -186,13 +186,14 @@ class Uplink:
             return self._core.registry.known(principal.id)
         return None
 
-    def _acknowledge(self, stored: Stored | None) -> None:
+    def _acknowledge(self, stored: Stored | None) -> bool:
         if stored is not None:
             self._core.store.when_stored(stored)
+        return True
 
-    def _put_aside(self, why: str, stored: Stored | None) -> None:
+    def _put_aside(self, why: str, stored: Stored | None) -> bool:
         self.set_aside[why] += 1
-        self._acknowledge(stored)
+        return self._acknowledge(stored)
 
 
 def _is_claim(sender: Principal | None) -> bool:
