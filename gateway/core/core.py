@@ -85,15 +85,15 @@ class Core:
             "expires_at": module.expires_at_ms,
         }
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Once a second: what time alone decides."""
         self.presence.tick()
         self.commands.tick()
-        await self.decisions.expire_due()
+        self.decisions.expire_due()
 
     async def tick_for_ever(self) -> None:
         while True:
-            await self.tick()
+            self.tick()
             await asyncio.sleep(TICK_S)
 
 
@@ -138,5 +138,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
-        yield core
-        core.presence.save()
+        try:
+            yield core
+        finally:
+            core.presence.save()

@@ -108,11 +108,16 @@ class Decisions:
         """
         drafts: list[tuple[Module, Digests]] = []
         secrets: list[str] = []
+        ids: set[str] = set()
         for line, entry in enumerate(entries, 1):
             secret = tokens.new_token()
             digest = tokens.digest(secret)
             digests = Digests(token=digest) if with_token else Digests(shared_key=digest)
-            drafts.append((self._declared(line, entry, by), digests))
+            draft = self._declared(line, entry, by)
+            if draft.id.lower() in ids or self._registry.known(draft.id) is not None:
+                raise Conflict(f"Entry {line}: there is a module {draft.id!r} already.")
+            ids.add(draft.id.lower())
+            drafts.append((draft, digests))
             secrets.append(secret)
 
         def note() -> None:
@@ -122,13 +127,13 @@ class Decisions:
         return list(zip(await self._registry.insert(drafts, note), secrets, strict=True))
 
     def _declared(self, line: int, entry: dict[str, Any], by: str) -> Module:
-        serial = str(entry.get("serial", ""))
+        serial = str(entry.get("serial") or "")
         if not is_valid_id(serial):
             raise Invalid(f"Entry {line}: {serial[:64]!r} is no serial (1-64 letters, digits, '_' or '-').")
         try:
             code = int(entry.get("type", ""))
             self._types.get(code)
-        except (ValueError, GatewayError):
+        except (ValueError, TypeError, OverflowError, GatewayError):
             raise Invalid(f"Entry {line}: {str(entry.get('type'))[:64]!r} is no known type.") from None
         return Module(
             id=serial, number=0, uuid=records.new_uuid(), name=str(entry.get("name") or "")[:200],
@@ -136,12 +141,12 @@ class Decisions:
             created_at_ms=clock.now_ms(), decided_by=by, decided_at_ms=clock.now_ms(),
         )  # fmt: skip
 
-    async def expire_due(self) -> int:
+    def expire_due(self) -> int:
         """Remove those whose time to wait is over (absolute time, so a restart changes nothing)."""
         now_ms = clock.now_ms()
         due = [m for m in self._registry.all() if m.life == "pending" and _is_over(m.expires_at_ms, now_ms)]
         for module in due:
-            await self._registry.remove(module, "expired", GATEWAY)
+            self._registry.expire(module)
         claims = [claim for claim in self._registry.claims() if _is_over(claim.expires_at_ms, now_ms)]
         for claim in claims:
             self._end_claim(claim, "expired", GATEWAY)

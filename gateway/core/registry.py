@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.core import audit, records, tokens
-from gateway.core.errors import Conflict, Forbidden, Invalid
+from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.core.events import CredentialsChanged, Hub, ModuleAdded, ModuleChanged, ModuleRemoved
 from gateway.core.records import Digests
 from gateway.core.rights import Person, Principal, may_manage
@@ -25,6 +25,7 @@ class Registry(Roster):
         self._store = store
         self._hub = hub
         self._inserting = asyncio.Lock()
+        self._leaving: set[int] = set()
 
     async def load(self) -> None:
         modules, claims = await self._store.run(lambda: (records.load_modules(), records.load_claims()))
@@ -44,9 +45,9 @@ class Registry(Roster):
             return [records.insert_module(draft, digests) for draft, digests in drafts]
 
         async with self._inserting:
-            ids = [draft.id.lower() for draft, _ in drafts]
-            if taken := [id for id in ids if id in self._modules or ids.count(id) > 1]:
-                raise Conflict(f"There is a module {taken[0]!r} already.")
+            for draft, _ in drafts:
+                if draft.id.lower() in self._modules:
+                    raise Conflict(f"There is a module {draft.id!r} already.")
             numbers = await self._store.run(work)
             modules = [
                 msgspec.structs.replace(draft, number=number)
@@ -69,6 +70,7 @@ class Registry(Roster):
         **changes: Any,
     ) -> Module:
         """Change fields and digests, with an audit row that holds the fields and `note`."""
+        self._check_stays(module)
         after = msgspec.structs.replace(module, **changes)
         before_digests = self._digests[module.number]
         # Memory first, so that of two people who decide at once the second sees what the first did.
@@ -109,10 +111,9 @@ class Registry(Roster):
         return token
 
     async def revoke(self, key: str, by: Person) -> Module:
-        """The module's tokens die and its sessions end; name, history and type stay for a re-enrolment."""
+        """The module's tokens and shared key die and its sessions end; the rest stays for a re-enrolment."""
         module = self.managed(key, by)
-        dead = Digests(shared_key=self.digests(module).shared_key)
-        after = await self.change(module, by.name, "module.revoke", digests=dead)
+        after = await self.change(module, by.name, "module.revoke", digests=Digests())
         self._hub.publish(CredentialsChanged(module.id, "revoked"))
         return after
 
@@ -121,14 +122,27 @@ class Registry(Roster):
         await self.remove(self.managed(key, by), "deleted", by.name)
 
     async def remove(self, module: Module, reason: str, by: str) -> None:
-        def work() -> None:
-            records.delete_module(module.number)
-            audit.write("module.remove", module.id, by, reason=reason)
+        self._check_stays(module)
+        self._leaving.add(module.number)
+        try:
+            await self._store.run(lambda: _delete(module, reason, by))
+        finally:
+            self._leaving.discard(module.number)
+        self._gone(module, reason, by)
 
-        await self._store.run(work)
-        if self.known(module.id) is not None:
-            self._drop(module)
-            self._hub.publish(ModuleRemoved(module, reason, by))
+    def expire(self, module: Module) -> None:
+        """Time alone decided this, and would again after a crash: gone at once, written behind."""
+        if module.number not in self._leaving:
+            self._store.submit(lambda: _delete(module, "expired", GATEWAY))
+            self._gone(module, "expired", GATEWAY)
+
+    def _gone(self, module: Module, reason: str, by: str) -> None:
+        self._drop(module)
+        self._hub.publish(ModuleRemoved(module, reason, by))
+
+    def _check_stays(self, module: Module) -> None:
+        if module.number in self._leaving or self.numbered(module.number) is None:
+            raise NotFound(f"There is no module {module.id!r} any more.")
 
     async def add_claim(self, draft: Claim, token: str) -> Claim:
         """A re-enrolment beside its module; an earlier one from the same address gets the new token."""
@@ -136,7 +150,9 @@ class Registry(Roster):
         earlier = self.claim_of(draft.module_id, draft.address)
         if earlier is not None:
             await self._store.run(lambda: records.update_claim_token(earlier.number, digest))
-            self._keep_claim(earlier, digest)
+            # Unless it was decided meanwhile.
+            if earlier.number in self._claims:
+                self._keep_claim(earlier, digest)
             return earlier
         module_number = self.get(draft.module_id).number
         number = await self._store.run(lambda: records.insert_claim(draft, module_number, digest))
@@ -169,3 +185,8 @@ class Registry(Roster):
         super()._token_used(module)
         digests = self._digests[module.number]
         self._store.submit(lambda: records.update_module(module, digests))
+
+
+def _delete(module: Module, reason: str, by: str) -> None:
+    records.delete_module(module.number)
+    audit.write("module.remove", module.id, by, reason=reason)

@@ -1,6 +1,7 @@
 """Opening, migrating and committing: what happens on the database's own thread."""
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,10 @@ log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 # `synchronous=normal` with WAL survives the death of the process; `full` would add the loss of power.
 SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "normal", "foreign_keys": 1, "cache_size": -32_000}
-_TROUBLE = (peewee.OperationalError, peewee.InterfaceError, OSError)
+
+
+class Trouble(Exception):
+    """The database cannot take anything now: disk full, locked, gone."""
 
 
 @dataclass(slots=True)
@@ -38,16 +42,22 @@ class Database:
     def __init__(self, peewee_database: Any) -> None:
         self._db = peewee_database
 
-    def commit(self, jobs: list[Job], rows: dict[str, list[Row]]) -> None:
-        """All jobs and rows in one transaction. A job that fails for its own reasons is undone alone.
+    def commit(self, jobs: list[Job], rows: dict[str, list[Row]]) -> int:
+        """All rows and jobs in one transaction. A job that fails for its own reasons is undone alone.
 
-        Raises what the database raises when it cannot take the whole (disk full, locked).
+        Rows come first, so that a job which deletes what they belong to deletes them too. Returns how many
+        rows had to be left out. Raises `Trouble` when the database cannot take the whole.
         """
-        with self._db.atomic():
-            for job in jobs:
-                self._do(job)
-            for sql, values in rows.items():
-                self._insert(sql, values)
+        try:
+            with self._db.atomic():
+                left_out = sum(self._insert(sql, values) for sql, values in rows.items())
+                for job in jobs:
+                    self._do(job)
+        except Exception as error:
+            if _is_trouble(error):
+                raise Trouble(str(error)) from error
+            raise
+        return left_out
 
     def _do(self, job: Job) -> None:
         if job.work is None:
@@ -55,14 +65,23 @@ class Database:
         try:
             with self._db.atomic():
                 job.result = job.work()
-        except _TROUBLE:
-            raise
         except Exception as error:
+            if _is_trouble(error):
+                raise
             job.error = error
 
-    def _insert(self, sql: str, values: list[Row]) -> None:
+    def _insert(self, sql: str, values: list[Row]) -> int:
         marks = ", ".join([self._db.param] * len(values[0]))
-        self._db.connection().cursor().executemany(sql.replace("(VALUES)", f"VALUES ({marks})"), values)
+        try:
+            with self._db.atomic():
+                cursor = self._db.connection().cursor()
+                cursor.executemany(sql.replace("(VALUES)", f"VALUES ({marks})"), values)
+        except Exception as error:
+            if _is_trouble(error):
+                raise
+            log.exception("%d rows do not fit their table and are left out.", len(values))
+            return len(values)
+        return 0
 
     def read(self, query: Callable[[], T]) -> T:
         """A query on the calling thread's own connection."""
@@ -88,3 +107,15 @@ def open_database(url: str, lock_timeout_s: float) -> Database:
         raise RuntimeError("This process has a database open already.")
     Runner(db, directory=str(MIGRATIONS)).up()
     return Database(db)
+
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether the database takes nothing now; a statement it does not understand is the job's fault."""
+    cause: Any = error
+    while isinstance(cause, peewee.PeeweeException) and cause.args:
+        cause = cause.args[0]
+    if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False
+    # By name, because what goes past peewee raises the driver's own errors.
+    return isinstance(error, OSError) or type(error).__name__ in ("OperationalError", "InterfaceError")

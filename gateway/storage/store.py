@@ -8,13 +8,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
-from peewee import InterfaceError, OperationalError
-
 from gateway.core.errors import Unavailable
-from gateway.storage.database import Database, Job, Row, open_database
+from gateway.storage.database import Database, Job, Row, Trouble, open_database
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -59,6 +58,7 @@ class Store:
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._rows_waiting = 0
+        self._committing = False
         self._closing = False
         self.healthy = True
         self.dropped = 0
@@ -101,10 +101,12 @@ class Store:
     async def read(self, query: Callable[[], T]) -> T:
         """A query that sees everything handed in before, on a connection and thread of its own.
 
-        So a long one delays no commit. Only reads: the query must not write.
+        So a long one delays no commit. Only reads: the query must not write. While the database takes no
+        writes, it sees what was written before.
         """
-        if self._next.jobs or self._next.rows:
-            await self.run(lambda: None)
+        if self._next.jobs or self._next.rows or self._committing:
+            with suppress(Unavailable):
+                await self.run(lambda: None)
         return await self._loop.run_in_executor(self._readers, lambda: self._database.read(query))
 
     def submit(self, work: Callable[[], object]) -> None:
@@ -159,11 +161,14 @@ class Store:
         self._due.clear()
         self._cancel_timer()
         jobs = [waiting.job for waiting in batch.jobs]
+        self._committing = True
         try:
-            await self._on_thread(lambda: self._database.commit(jobs, batch.rows))
-        except (OperationalError, InterfaceError, OSError) as error:
+            self.dropped += await self._on_thread(lambda: self._database.commit(jobs, batch.rows))
+        except Trouble as error:
             self._failed(batch, error)
             return False
+        finally:
+            self._committing = False
         self._done(batch)
         return True
 
