@@ -3,6 +3,7 @@
 from typing import Any
 
 from peewee import (
+    SQL,
     AutoField,
     BigIntegerField,
     BooleanField,
@@ -12,6 +13,8 @@ from peewee import (
     FloatField,
     IntegerField,
     Model,
+    NodeList,
+    SqliteDatabase,
     TextField,
 )
 
@@ -31,10 +34,23 @@ class Base(Model):
         legacy_table_names = False
 
 
+class NumberField(AutoField):
+    """A number that is never given twice, not even when the row that had it is gone.
+
+    What was said of the one before (a token's session, a reading on its way) must not fit the next. SQLite
+    alone would give the highest number again; a sequence of PostgreSQL does not.
+    """
+
+    def ddl(self, ctx: Any) -> Any:
+        nodes = super().ddl(ctx)
+        is_sqlite = isinstance(proxy.obj, SqliteDatabase)
+        return NodeList((nodes, SQL("AUTOINCREMENT"))) if is_sqlite else nodes
+
+
 class ModuleRow(Base):
     """A module, waiting or approved. `folded_id` makes ids unique ignoring case."""
 
-    number = AutoField()
+    number = NumberField()
     id = CharField(64, unique=True)
     folded_id = CharField(64, unique=True)
     uuid = CharField(36, unique=True)
@@ -65,7 +81,7 @@ class ModuleRow(Base):
 class ClaimRow(Base):
     """A known serial that registered again without its token, waiting beside the untouched module."""
 
-    number = AutoField()
+    number = NumberField()
     module_number = IntegerField(index=True)
     token_digest = CharField(64)
     hardware = TextField()
@@ -177,7 +193,7 @@ class UserRow(Base):
 class SessionRow(Base):
     """A browser's session or a program's chain of refresh tokens (`kind`)."""
 
-    id = AutoField()
+    id = NumberField()
     kind = CharField(16)
     user_id = IntegerField(index=True)
     token_digest = CharField(64, unique=True)
