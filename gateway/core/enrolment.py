@@ -3,13 +3,15 @@
 import re
 import secrets
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
 
 from gateway.core import audit, clock, records, tokens
-from gateway.core.errors import Forbidden, Full, Invalid, NotFound, Rejected
-from gateway.core.events import Hub, WaitingChanged
+from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound, Rejected
+from gateway.core.events import CredentialsChanged, Hub, WaitingChanged
 from gateway.core.joining import Joining
 from gateway.core.limits import Throttle
 from gateway.core.records import Digests
@@ -46,6 +48,7 @@ class Enrolment:
         self._hub = hub
         self._pending_ttl_s = pending_ttl_s
         self._pending_max = pending_max
+        self._arriving = 0
         self.throttle = Throttle(BURST, EVERY_S, enabled=rate_limits)
 
     async def register(self, application: Application, address: str) -> Granted:
@@ -61,12 +64,13 @@ class Enrolment:
             return await self._with_key(known, application, address)
         if known is not None and known.life == "rejected":
             raise Rejected("This module was rejected. A technician can take that back.")
-        self._joining.let_in(application.type)
-        if known is not None and not (known.life == "pending" and known.address == address):
-            return await self._claim(known, application, address)
-        if known is not None:
+        again = known is not None and known.life == "pending" and known.address == address
+        self._joining.check(application.type, counted=again)
+        if known is None:
+            return await self._newcomer(application, address)
+        if again:
             return await self._ask_again(known, application)
-        return await self._newcomer(application, address)
+        return await self._claim(known, application, address)
 
     def _check(self, application: Application) -> None:
         try:
@@ -94,7 +98,6 @@ class Enrolment:
         return Granted(id=module.id, token=token, status="approved", expires_at_ms=None, retry_after_s=0)
 
     async def _newcomer(self, application: Application, address: str) -> Granted:
-        self._make_room()
         token = tokens.new_token()
         serial = application.serial or ""
         draft = Module(
@@ -114,7 +117,14 @@ class Enrolment:
         def note() -> None:
             audit.write("module.register", draft.id, draft.id, address=address, type=draft.type)
 
-        (module,) = await self._registry.insert([(draft, Digests(tokens.digest(token)))], note)
+        with self._place():
+            try:
+                (module,) = await self._registry.insert([(draft, Digests(tokens.digest(token)))], note)
+            except Conflict:
+                # Somebody registered the same serial in this very moment.
+                module = None
+        if module is None:
+            return await self._claim(self._registry.get(draft.id), application, address)
         return self._pending(module.id, token, module.expires_at_ms)
 
     async def _ask_again(self, module: Module, application: Application) -> Granted:
@@ -124,11 +134,11 @@ class Enrolment:
             module, module.id, "module.register", digests=Digests(tokens.digest(token)),
             note={"address": module.address}, **_told(application, module.address),
         )  # fmt: skip
+        self._hub.publish(CredentialsChanged(module.id, "replaced"))
         return self._pending(module.id, token, module.expires_at_ms)
 
     async def _claim(self, module: Module, application: Application, address: str) -> Granted:
         """A known serial without its token: an item beside the untouched module."""
-        self._make_room()
         token = tokens.new_token()
         draft = Claim(
             number=0,
@@ -137,13 +147,23 @@ class Enrolment:
             expires_at_ms=self._expiry_ms(),
             **_told(application, address),
         )
-        claim = await self._registry.add_claim(draft, token)
+        earlier = self._registry.claim_of(module.id, address)
+        with nullcontext() if earlier is not None else self._place():
+            claim = await self._registry.add_claim(draft, token)
         self._hub.publish(WaitingChanged())
         return self._pending(module.id, token, claim.expires_at_ms)
 
-    def _make_room(self) -> None:
-        if self._registry.waiting() >= self._pending_max:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """A place in the waiting room, counted before it is taken, as many may arrive at once."""
+        if self._registry.waiting() + self._arriving >= self._pending_max:
             raise Full("Too many modules wait for approval already. Try again later.")
+        self._joining.count_in()
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
 
     def _expiry_ms(self) -> int:
         return clock.now_ms() + self._pending_ttl_s * 1000

@@ -59,10 +59,14 @@ class Joining:
         self._hub.publish(JoinChanged(join))
         return join
 
-    def let_in(self, type_code: int) -> None:
-        """Count one newcomer in; raises `Closed` when none may come."""
-        if not self.join.is_open(clock.now_ms(), type_code):
+    def check(self, type_code: int, *, counted: bool = False) -> None:
+        """Raises `Closed` when none of this type may come; `counted`: it is within the quota already."""
+        join = msgspec.structs.replace(self.join, quota_left=None) if counted else self.join
+        if not join.is_open(clock.now_ms(), type_code):
             raise Closed("This gateway takes no newcomers at the moment. Ask for the window to be opened.")
+
+    def count_in(self) -> None:
+        """One more has come in through the window."""
         if self.join.mode == "window" and self.join.quota_left is not None:
             self.join = msgspec.structs.replace(self.join, quota_left=self.join.quota_left - 1)
             value = msgspec.json.encode(self.join).decode()
