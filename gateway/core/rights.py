@@ -4,7 +4,7 @@ A message path is a tuple of words without the topic root: `("MC-1", "up", "tele
 are paths that may hold `+` (any one word) and end in `#` (any rest, none included), as in MQTT.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -32,11 +32,15 @@ class Enrolling:
 
 @dataclass(frozen=True, slots=True)
 class ModuleIdentity:
-    """A module by its own token. `claim`: the number of its re-enrolment, when it lost the token it had."""
+    """A module by its own token. `claim`: the number of its re-enrolment, when it lost the token it had.
+
+    `proof` tells with which token it came, so that its sessions end with that token; empty: not known.
+    """
 
     id: str
     approved: bool
     claim: int = 0
+    proof: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

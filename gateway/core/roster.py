@@ -83,7 +83,8 @@ class Roster:
         if following:
             self._token_used(module)
         if current or following:
-            return ModuleIdentity(module.id, module.life == "approved")
+            proof = self._digests[module.number].token
+            return ModuleIdentity(module.id, module.life == "approved", proof=proof)
         return self._claimant(module, token)
 
     def _claimant(self, module: Module, token: object) -> ModuleIdentity | None:
@@ -104,9 +105,10 @@ class Roster:
             return None
         if identity.claim:
             return identity if identity.claim in self._claims else None
-        if not self._digests[module.number].token:
+        token = self._digests[module.number].token
+        if not token or (identity.proof and identity.proof != token):
             return None
-        return ModuleIdentity(module.id, module.life == "approved")
+        return ModuleIdentity(module.id, module.life == "approved", proof=identity.proof)
 
     def knows_key(self, module: Module, shared_key: object) -> bool:
         """Whether this is the shared key that a person was given for the module."""

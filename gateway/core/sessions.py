@@ -11,6 +11,7 @@ from gateway.core.errors import Unauthenticated
 from gateway.core.events import Hub, SessionsEnded, SessionStarted
 from gateway.core.people import People
 from gateway.core.rights import Person
+from gateway.core.values import Confidential
 from gateway.storage.models import SessionRow
 from gateway.storage.store import Store
 
@@ -27,7 +28,7 @@ REQUIRED = ["exp", "iat", "iss", "aud", "sub", "sid", "typ"]
 Kind = Literal["browser", "api"]
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(Confidential, frozen=True, kw_only=True):
     """`csrf` must come back with every form and every change of a browser's session."""
 
     id: int
@@ -39,7 +40,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class Tokens(Confidential, frozen=True):
     """What a program logs in with: `access_token` for `expires_in` seconds, then one `refresh_token`."""
 
     access_token: str
@@ -59,10 +60,8 @@ class Sessions:
         hub.subscribe(SessionsEnded, self._ended)
 
     async def load(self) -> None:
-        now_ms = clock.now_ms()
-        for row in await self._store.run(lambda: list(SessionRow.select())):
-            if row.expires_at_ms > now_ms:
-                self._keep(_session(row), row.token_digest, row.used_digest)
+        for row in await self._store.run(lambda: _living(clock.now_ms())):
+            self._keep(_session(row), row.token_digest, row.used_digest)
 
     # Browsers
 
@@ -149,12 +148,15 @@ class Sessions:
         following = tokens.new_token()
         following_digest = tokens.digest(following)
         del self._by_digest[digest]
-        self._keep(session, following_digest, digest)
-        await self._store.run(
-            lambda: SessionRow.update(token_digest=following_digest, used_digest=digest)
-            .where(SessionRow.id == session.id)
-            .execute()
-        )
+        self._used_digests[digest] = session.id
+        try:
+            await self._store.run(lambda: _follow(session, following_digest, digest))
+        except BaseException:
+            # The program never got the next one, so it may use this one again.
+            del self._used_digests[digest]
+            self._by_digest[digest] = session.id
+            raise
+        self._by_digest[following_digest] = session.id
         return Tokens(self.access_token(person, session), following)
 
     def access_token(self, person: Person, session: Session) -> str:
@@ -196,6 +198,16 @@ class Sessions:
             self._store.submit(
                 lambda: SessionRow.delete().where(SessionRow.user_id == event.person_id).execute()
             )
+
+
+def _living(now_ms: int) -> list[SessionRow]:
+    SessionRow.delete().where(SessionRow.expires_at_ms <= now_ms).execute()
+    return list(SessionRow.select())
+
+
+def _follow(session: Session, following_digest: str, digest: str) -> None:
+    following = SessionRow.update(token_digest=following_digest, used_digest=digest)
+    following.where(SessionRow.id == session.id).execute()
 
 
 def _session(row: SessionRow) -> Session:

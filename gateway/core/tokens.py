@@ -17,7 +17,7 @@ def new_token() -> str:
 
 
 def digest(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
+    return sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def matches(token: object, known_digest: str) -> bool:

@@ -10,6 +10,13 @@ CommandStatus = Literal["queued", "sent", "accepted", "done", "failed", "rejecte
 FINAL_STATUSES = frozenset({"done", "failed", "rejected", "expired", "canceled"})
 
 
+class Confidential(msgspec.Struct, frozen=True):
+    """Holds a secret: what is printed or logged of it shows no field."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
 class Module(msgspec.Struct, frozen=True, kw_only=True):
     """A device the gateway manages. `declared`: entered by a person before the device ever spoke."""
 
@@ -47,7 +54,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
-class Application(msgspec.Struct, frozen=True, kw_only=True):
+class Application(Confidential, frozen=True, kw_only=True):
     """What a device says of itself when it registers; all of it unproved."""
 
     type: int
@@ -58,7 +65,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     shared_key: str | None = None
 
 
-class Granted(msgspec.Struct, frozen=True, kw_only=True):
+class Granted(Confidential, frozen=True, kw_only=True):
     """A registration that was taken. The token is shown here and never again."""
 
     id: str
