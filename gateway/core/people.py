@@ -46,7 +46,7 @@ class People:
         self._users: dict[int, User] = {}
         self._hasher = PasswordHash((Argon2Hasher(),))
         self._hashing = ThreadPoolExecutor(HASHING_THREADS, "password hashing")
-        self._adding = asyncio.Lock()
+        self._changing = asyncio.Lock()
         self._hash_of_nobody = ""
 
     async def load(self) -> None:
@@ -55,7 +55,7 @@ class People:
         self._hash_of_nobody = await self._hash("the password of nobody")
 
     def close(self) -> None:
-        self._hashing.shutdown()
+        self._hashing.shutdown(cancel_futures=True)
 
     def all(self) -> list[User]:
         return sorted(self._users.values(), key=lambda user: user.username.lower())
@@ -92,7 +92,7 @@ class People:
             audit.write("user.add", username, by, role=role.value)
             return _user(row)
 
-        async with self._adding:
+        async with self._changing:
             if self.named(username) is not None:
                 raise Conflict(f"There is a user {username!r} already.")
             user = await self._store.run(work)
@@ -102,20 +102,16 @@ class People:
 
     async def edit(self, id: int, by: Person, **changes: Any) -> User:
         """Name and e-mail are one's own to change; role and `active` an admin's. The last admin stays."""
-        user = self.get(id)
         if by.id != id and not may_administer(by):
             raise Forbidden("Only an admin changes other people's accounts.")
-        if changes.keys() & {"role", "active"}:
-            self._check_power(user, by, changes)
-        after = msgspec.structs.replace(user, **changes)
-
-        def work() -> None:
-            values = {key: str(v) if isinstance(v, Role) else v for key, v in changes.items()}
-            UserRow.update(**values).where(UserRow.id == id).execute()
-            audit.write("user.edit", user.username, by.name, **values)
-
-        await self._store.run(work)
-        self._users[id] = after
+        # One at a time: two admins who demote each other at once must not both succeed.
+        async with self._changing:
+            user = self.get(id)
+            if changes.keys() & {"role", "active"}:
+                self._check_power(user, by, changes)
+            after = msgspec.structs.replace(user, **changes)
+            await self._store.run(lambda: _update(user, by.name, changes))
+            self._users[id] = msgspec.structs.replace(after, last_login_ms=self._users[id].last_login_ms)
         self._hub.publish(PersonChanged(id, user.username, "role" if "role" in changes else "profile"))
         if changes.keys() & {"role", "active"}:
             # Live sockets were let in under the old role.
@@ -144,7 +140,7 @@ class People:
     async def prove(self, username: str, password: str) -> User | None:
         """The user whose password this is; as long a wait for an unknown name as for a wrong password."""
         user = self.named(username)
-        hashed = await self._store.run(lambda: _hash_of(user.id)) if user else self._hash_of_nobody
+        hashed = await self._store.run(lambda: _hash_of(user.id) if user else self._hash_of_nobody)
         loop = asyncio.get_running_loop()
         given = password[: PASSWORD_LENGTH[1]]
         right = await loop.run_in_executor(self._hashing, self._hasher.verify, given, hashed)
@@ -166,6 +162,12 @@ def _fit(password: str) -> str:
     if not shortest <= len(password) <= longest:
         raise Invalid(f"A password has {shortest} to {longest} characters; length is what makes it strong.")
     return password
+
+
+def _update(user: User, by: str, changes: dict[str, Any]) -> None:
+    values = {key: str(v) if isinstance(v, Role) else v for key, v in changes.items()}
+    UserRow.update(**values).where(UserRow.id == user.id).execute()
+    audit.write("user.edit", user.username, by, **values)
 
 
 def _hash_of(user_id: int) -> str:
