@@ -13,6 +13,7 @@ from gateway.storage.store import Store
 
 MAX_POINTS = 10_000
 DAY_MS = 24 * 3600 * 1000
+MAX_TIME_MS = 2**53
 _AGGREGATES = {"avg": fn.AVG, "min": fn.MIN, "max": fn.MAX, "sum": fn.SUM, "count": fn.COUNT}
 
 Point = tuple[int, Any]
@@ -48,10 +49,11 @@ class History:
         series = self._telemetry.series(module_id, key)
         if series is None:
             return []
-        to_ms = clock.now_ms() + DAY_MS if to_ms is None else to_ms
-        from_ms = clock.now_ms() - DAY_MS if from_ms is None else from_ms
+        to_ms = clock.now_ms() + DAY_MS if to_ms is None else _storable(to_ms)
+        from_ms = clock.now_ms() - DAY_MS if from_ms is None else _storable(from_ms)
         if step_ms is None:
             return await self._store.read(lambda: _raw(series, from_ms, to_ms, limit))
+        step_ms = _storable(step_ms)
         return await self._store.read(lambda: _buckets(series, from_ms, to_ms, step_ms, aggregate, limit))
 
     async def pages(self, module_id: str, key: str, from_ms: int, to_ms: int) -> list[Point]:
@@ -60,6 +62,11 @@ class History:
         if series is None:
             return []
         return await self._store.read(lambda: list(_oldest(series, from_ms, to_ms)))
+
+
+def _storable(number: int) -> int:
+    """What a column can be compared with; beyond it lies no reading."""
+    return max(-MAX_TIME_MS, min(number, MAX_TIME_MS))
 
 
 def _within(series: int, from_ms: int, to_ms: int) -> Any:

@@ -1,11 +1,11 @@
 """What modules report: checked, newest values in memory, every reading on its way to the history."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from peewee import fn
 
 from gateway.core import clock
 from gateway.core.events import Hub, ModuleRemoved, TelemetryChanged
@@ -20,6 +20,8 @@ INSERT = (
     " DO UPDATE SET number = excluded.number, text = excluded.text"
 )
 MAX_NUMBER = 10**300
+# Of one module, those within objects included, so that invented keys cannot fill memory.
+MAX_SERIES = 500
 CLOCK_TOLERANCE_MS = 24 * 3600 * 1000
 
 Values = Mapping[str, Any]
@@ -32,6 +34,9 @@ class _Latest(msgspec.Struct):
     values: dict[str, Any]
     at_ms: dict[str, int]
     series: dict[str, int]
+
+    def has_room(self, key: str) -> bool:
+        return key in self.series or len(self.series) < MAX_SERIES
 
 
 class Telemetry:
@@ -58,7 +63,7 @@ class Telemetry:
                 continue
             latest = self._of(module)
             latest.series[key] = series
-            latest.at_ms[key] = ts_ms
+            latest.at_ms[key] = min(ts_ms, clock.now_ms())
             if not leaf and ts_ms:
                 latest.values[key] = value
 
@@ -84,7 +89,8 @@ class Telemetry:
         kept = True
         for key, value in values.items():
             declared = keys.get(key)
-            if value is None or (declared is None and not is_open) or (declared and declared.fault(value)):
+            unwanted = (declared is None and not is_open) or (declared and declared.fault(value))
+            if value is None or unwanted or not latest.has_room(key):
                 self.set_aside[module.id] += 1
                 continue
             kept = self._record(latest, key, value, at_ms) and kept
@@ -92,7 +98,8 @@ class Telemetry:
                 if _differs(latest.values.get(key), value):
                     changed[key] = latest.values[key] = value
                 if at_ms is not None:
-                    latest.at_ms[key] = at_ms
+                    # A clock that is ahead must not make what comes after it look late.
+                    latest.at_ms[key] = min(at_ms, clock.now_ms())
         if changed:
             self._hub.publish(TelemetryChanged(module.id, changed))
         return kept
@@ -116,7 +123,8 @@ class Telemetry:
         kept = self._append(latest, key, value, at_ms, leaf=False)
         if isinstance(value, dict):
             for path, leaf in _leaves(key, value):
-                kept = self._append(latest, path, leaf, at_ms, leaf=True) and kept
+                if latest.has_room(path):
+                    kept = self._append(latest, path, leaf, at_ms, leaf=True) and kept
         return kept
 
     def _append(self, latest: _Latest, key: str, value: Any, at_ms: int, *, leaf: bool) -> bool:
@@ -142,7 +150,8 @@ class Telemetry:
 
     def _module_removed(self, event: ModuleRemoved) -> None:
         self._latest.pop(event.module.id, None)
-        self.set_aside.pop(event.module.id, None)
+        for name in (event.module.id, f"{event.module.id} clock"):
+            self.set_aside.pop(name, None)
 
     def keys(self, module_id: str) -> list[str]:
         """Every key that has a history, nested ones as `outer.inner`."""
@@ -172,7 +181,7 @@ def _count(value: Any, depth: int) -> int:
             if not NAME.match(key):
                 raise ValueError("no name")
         return len(value) + sum(_count(item, depth + 1) for item in value.values())
-    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) < MAX_NUMBER):
+    if isinstance(value, int | float) and not -MAX_NUMBER < value < MAX_NUMBER:
         raise ValueError("not a number that can be kept")
     return 0
 
@@ -194,7 +203,8 @@ def _leaves(prefix: str, value: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 def _load_latest() -> tuple[int, list[tuple[int, str, int, bool, int, Any]]]:
     """The next free series id, and (module number, key, series, leaf, newest time, value) of each series."""
     found = []
-    highest = 0
+    # Readings may have outlived their series; their numbers must not be given to another.
+    highest = ReadingRow.select(fn.MAX(ReadingRow.series)).scalar() or 0
     for series in SeriesRow.select():
         highest = max(highest, series.id)
         newest = (
@@ -214,5 +224,3 @@ def value_of(number: float | None, text: str | None) -> Any:
     if text is not None:
         return msgspec.json.decode(text)
     return int(number) if number is not None and number.is_integer() else number
-
-
