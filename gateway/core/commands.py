@@ -76,8 +76,14 @@ class Commands:
         command = self._new(module, name, spec_params, by, expires_in_s)
         lock = self._sending.setdefault(module.id, asyncio.Lock())
         async with lock:
-            self._make_room(module, name)
+            outdated = self._outdated(module, name)
+            if len(self._queue(module.id).waiting) - len(outdated) >= QUEUE_MAX:
+                raise Full(f"{QUEUE_MAX} commands wait for {module.id} already.")
             await self._store.run(lambda: self._insert(module, command))
+            if self._registry.numbered(module.number) is None:
+                raise NotFound(f"There is no module {module.id!r} any more.")
+            for older in self._outdated(module, name):
+                self._end(older, "canceled", error="A newer one replaced it.")
             self._queue(module.id).waiting.append(command)
         self._hub.publish(CommandChanged(command))
         self.wake(module.id)
@@ -102,14 +108,12 @@ class Commands:
         insert_command(module.number, command)
         audit.write("command.send", module.id, command.by, command=command.name, id=command.id)
 
-    def _make_room(self, module: Module, name: str) -> None:
-        """The newest setting replaces one of the same name that still waits; a full queue refuses."""
+    def _outdated(self, module: Module, name: str) -> list[Command]:
+        """What a new command replaces: the setting of the same name that still waits."""
+        if not self._types.get(module.type).commands[name].keep:
+            return []
         waiting = self._queue(module.id).waiting
-        if self._types.get(module.type).commands[name].keep:
-            for older in [c for c in waiting if c.name == name and c.status == "queued"]:
-                self._end(older, "canceled", error="A newer one replaced it.")
-        if len(waiting) >= QUEUE_MAX:
-            raise Full(f"{QUEUE_MAX} commands wait for {module.id} already.")
+        return [command for command in waiting if command.name == name and command.status == "queued"]
 
     def wake(self, module_id: str) -> None:
         """The module may be listening: send what is next, if nothing is on its way."""

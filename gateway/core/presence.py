@@ -197,6 +197,7 @@ class PresenceBook:
         if approved_now:
             reason = "hello" if entry.sessions else ""
             entry.since_ms, entry.reason = clock.now_ms(), reason
+            self._unsaved.add(event.after.id)
             if entry.sessions:
                 self.heard(event.after)
 
