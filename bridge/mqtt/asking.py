@@ -26,7 +26,10 @@ class Asking:
         core.hub.subscribe(CommandChanged, self._command_changed)
 
     def receive(self, message: Inbound, path: Path, stored: Stored | None) -> None:
-        self._tasks.start(self._ask(message, path[0], path[2], stored))
+        if not self._tasks.start(self._ask(message, path[0], path[2], stored)):
+            refusal = {"status": "rejected", "error": "Too many ask at once. Try again later."}
+            self._answer(path[0], path[2], refusal, message.sender)
+            self._acknowledge(stored)
 
     async def _ask(self, message: Inbound, module_id: str, name: str, stored: Stored | None) -> None:
         try:
@@ -39,6 +42,9 @@ class Asking:
         except GatewayError as error:
             answer = {"status": "rejected", "error": error.message}
         self._answer(module_id, name, answer, message.sender)
+        self._acknowledge(stored)
+
+    def _acknowledge(self, stored: Stored | None) -> None:
         if stored is not None:
             self._core.store.when_stored(stored)
 

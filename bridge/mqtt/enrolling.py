@@ -43,6 +43,7 @@ class Enrolling:
     def receive(self, message: Inbound, nonce: str, stored: Stored | None) -> None:
         if not self._tasks.start(self._answer(message, nonce, stored)):
             self._reply(nonce, _refusal(TooMany("Too many register at once.", RETRY_AFTER_S)))
+            self._acknowledge(stored)
 
     async def _answer(self, message: Inbound, nonce: str, stored: Stored | None) -> None:
         try:
@@ -52,6 +53,9 @@ class Enrolling:
             answer = _refusal(error)
         self._keep(nonce, _Answer(answer, message.address, monotonic() + KEEP_S))
         self._reply(nonce, answer)
+        self._acknowledge(stored)
+
+    def _acknowledge(self, stored: Stored | None) -> None:
         if stored is not None:
             self._core.store.when_stored(stored)
 
