@@ -32,7 +32,7 @@ class Feed:
         # Above every number of an earlier run, so that a browser from before a restart starts anew.
         self._first_seq = self.seq = clock.now_ms()
         self._seq_of: dict[str, dict[str, int]] = {}
-        self._gone: dict[str, tuple[int, int | None]] = {}
+        self._gone: dict[tuple[str, int | None], int] = {}
         self._changed: dict[str, set[str]] = defaultdict(set)
         self._timer: asyncio.Handle | None = None
         self._flushed_s = 0.0
@@ -51,31 +51,35 @@ class Feed:
         self._mark(event.module_id, (FACTS,))
 
     def _module_added(self, event: ModuleAdded) -> None:
-        self._gone.pop(event.module.id, None)
         self._mark(event.module.id, (FACTS,))
 
     def _module_changed(self, event: ModuleChanged) -> None:
+        keys = [FACTS]
         if event.before.owner_id != event.after.owner_id:
-            self._take_away(event.before)
-        self._mark(event.after.id, (FACTS,))
+            self._take_away(event.before, event.after)
+            # The new owner has seen nothing of it yet.
+            keys += self._core.telemetry.latest(event.after.id)
+        self._mark(event.after.id, keys)
 
     def _module_removed(self, event: ModuleRemoved) -> None:
         self._changed.pop(event.module.id, None)
         self._seq_of.pop(event.module.id, None)
-        self.seq += 1
-        self._gone[event.module.id] = (self.seq, event.module.owner_id)
-        if len(self._gone) > MOST_GONE:
-            oldest = next(iter(self._gone))
-            # Whoever was away for longer than we remember starts anew.
-            self._first_seq = self._gone.pop(oldest)[0]
+        self._note_gone(event.module)
         self._tell_gone(event.module.id, self._watchers(event.module.id, event.module.owner_id))
 
-    def _take_away(self, module: Module) -> None:
+    def _take_away(self, before: Module, after: Module) -> None:
         """It has another owner now; for the old one it is gone."""
+        self._note_gone(before)
+        watchers = self._watchers(before.id, before.owner_id)
+        self._tell_gone(before.id, [b for b in watchers if not b.may_see(after.owner_id)])
+
+    def _note_gone(self, module: Module) -> None:
         self.seq += 1
-        watchers = self._watchers(module.id, module.owner_id)
-        owner_id = self._core.registry.get(module.id).owner_id
-        self._tell_gone(module.id, [b for b in watchers if not b.may_see(owner_id)])
+        self._gone.pop((module.id, module.owner_id), None)
+        self._gone[module.id, module.owner_id] = self.seq
+        if len(self._gone) > MOST_GONE:
+            # Whoever was away for longer than we remember starts anew.
+            self._first_seq = self._gone.pop(next(iter(self._gone)))
 
     def _tell_gone(self, module_id: str, watchers: list[Browser]) -> None:
         batch = {"seq": self.seq, "modules": {module_id: None}}
@@ -185,11 +189,11 @@ class Feed:
 
     def watch(self, browser: Browser, ids: frozenset[str], since: int | None) -> None:
         """Snapshot (or what came after `since`), then changes; nothing between them is lost or repeated."""
-        browser.watching = ids
-        browser.backlog = {}
         if self._timer is not None and self._changed:
             self._timer.cancel()
             self._flush()
+        browser.watching = ids
+        browser.backlog = {}
         if since is not None and self._first_seq <= since <= self.seq:
             batch = {"seq": self.seq, "modules": self._since(browser, since)}
             self._speaker.say("modules:changes", batch, [browser.sid])
@@ -204,7 +208,7 @@ class Feed:
     def _since(self, browser: Browser, since: int) -> Changes:
         found: Changes = {
             id: None
-            for id, (seq, owner_id) in self._gone.items()
+            for (id, owner_id), seq in self._gone.items()
             if seq > since and browser.watches(id, owner_id)
         }
         for module in self._core.registry.all():

@@ -55,31 +55,36 @@ class Telling:
             self._speaker.say(word, change, self._audience.of_person(module.owner_id))
 
     def _module_added(self, event: ModuleAdded) -> None:
-        self._tell_module("added", event.module)
+        self._tell_admins("added", event.module)
+        self._tell_owner("added", event.module, event.module.owner_id)
         self._waiting_changed()
 
     def _module_changed(self, event: ModuleChanged) -> None:
-        self._tell_module("updated", event.after)
+        before, after = event.before.owner_id, event.after.owner_id
+        self._tell_admins("updated", event.after)
+        if before != after:
+            self._tell_owner("removed", event.before, before)
+        self._tell_owner("updated" if before == after else "added", event.after, after)
         if event.before.life != event.after.life:
             self._waiting_changed()
 
     def _module_removed(self, event: ModuleRemoved) -> None:
-        data = {"action": "removed", "moduleId": event.module.id, "timestamp": clock.now_ms()}
-        self._speaker.say("admin:module:removed", data, self._audience.admins(page="admin"))
-        if event.module.owner_id is not None:
-            self._speaker.say("user:module:removed", data, self._audience.of_person(event.module.owner_id))
+        self._tell_admins("removed", event.module)
+        self._tell_owner("removed", event.module, event.module.owner_id)
         self._waiting_changed()
 
-    def _tell_module(self, action: str, module: Module) -> None:
-        data: dict[str, Any] = {
-            "action": action,
-            "module": self._core.describe(module),
-            "moduleId": module.id,
-            "timestamp": clock.now_ms(),
-        }
-        self._speaker.say(f"admin:module:{action}", data, self._audience.admins(page="admin"))
-        if module.owner_id is not None:
-            self._speaker.say(f"user:module:{action}", data, self._audience.of_person(module.owner_id))
+    def _tell_admins(self, action: str, module: Module) -> None:
+        admins = self._audience.admins(page="admin")
+        if admins:
+            self._speaker.say(f"admin:module:{action}", self._about(action, module), admins)
+
+    def _tell_owner(self, action: str, module: Module, owner_id: int | None) -> None:
+        if owner_id is not None and (tabs := self._audience.of_person(owner_id)):
+            self._speaker.say(f"user:module:{action}", self._about(action, module), tabs)
+
+    def _about(self, action: str, module: Module) -> dict[str, Any]:
+        about = {"action": action, "moduleId": module.id, "timestamp": clock.now_ms()}
+        return about if action == "removed" else about | {"module": self._core.describe(module)}
 
     def _command_changed(self, event: CommandChanged) -> None:
         module = self._core.registry.known(event.command.module_id)
