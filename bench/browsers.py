@@ -5,7 +5,7 @@ import json
 import time
 from array import array
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -28,16 +28,15 @@ class Browser:
         self.ready = asyncio.get_running_loop().create_future()
         self.frames = 0
         self.newest: dict[str, int] = {}
-        self.delays = array("d")
+        self.delays = array("l")
         self.backwards = 0
 
     def take(self, socket: WebSocket, frame: bytes) -> None:
         if frame[:2] == EVENT:
-            self.frames += 1
-            self._event(*decode(frame[2:]))
+            self._event(*event(frame))
         elif frame[:2] == CONNECTED:
             socket.send('42["modules:watch",{}]')
-            if not self.ready.done():
+            if not self._token:
                 self.ready.set_result(None)
         elif frame[:2] == REFUSED:
             self.ready.set_exception(ConnectionError(frame.decode()))
@@ -46,15 +45,28 @@ class Browser:
         elif frame[:1] == OPEN:
             socket.send("40" + (json.dumps({"token": self._token}) if self._token else ""))
 
-    def _event(self, name: str, data: Any = None, *_: Any) -> None:
-        for module, sent in readings(name, data):
-            self.delays.append(mqtt.delay_ms(sent, self.base))
-            self.backwards += sent < self.newest.get(module, 0)
-            self.newest[module] = sent
+    def _event(self, name: str, readings: dict[str, int]) -> None:
+        if name == "modules:snapshot" and not self.ready.done():
+            self.ready.set_result(None)
+        self.frames += bool(readings)
+        now, newest = mqtt.stamp(self.base), self.newest
+        self.delays.extend([now - sent for sent in readings.values()])
+        self.backwards += sum([sent < newest.get(module, 0) for module, sent in readings.items()])
+        newest.update(readings)
 
 
-def readings(name: str, data: Any) -> Iterator[tuple[str, int]]:
-    """(module, sent) of every reading an event carries: a batch of the gateway's, or one of the peer's."""
+@lru_cache(maxsize=256)
+def event(frame: bytes) -> tuple[str, dict[str, int]]:
+    """Its name and the readings (module: sent) it carries.
+
+    Every browser gets the same bytes; parsing them once leaves the processor to the server under test.
+    """
+    name, *data = decode(frame[2:])
+    return name, dict(readings(name, *data))
+
+
+def readings(name: str, data: Any = None, *_: Any) -> Iterator[tuple[str, int]]:
+    """(module, sent) of a batch of the gateway's, or of one reading of the peer's."""
     if name == "modules:changes":
         for module, changed in data["modules"].items():
             if sent := changed.get("telemetry", {}).get("sent"):
@@ -84,7 +96,7 @@ class Browsers:
         for socket, tab in self.tabs:
             tab.base, socket.received = base, 0
             tab.newest.clear()
-            tab.frames, tab.backwards, tab.delays = 0, 0, array("d")
+            tab.frames, tab.backwards, tab.delays = 0, 0, array("l")
         return len(self.tabs)
 
     async def settle(self, last: dict[str, int], timeout_s: float) -> dict[str, Any]:
@@ -93,7 +105,7 @@ class Browsers:
             if not self._missing(last):
                 break
             await asyncio.sleep(LOOK_EVERY_S)
-        delays = sorted(delay for _, tab in self.tabs for delay in tab.delays)
+        delays = sorted(delay / mqtt.STAMPS_A_MS for _, tab in self.tabs for delay in tab.delays)
         return {
             "missing": self._missing(last),
             "lost_tabs": sum(socket.lost for socket, _ in self.tabs),

@@ -8,16 +8,12 @@ CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 2, 3, 4, 9, 13
 PINGREQ, DISCONNECT = b"\xc0\x00", b"\xe0\x00"
 KEEPALIVE_S = 600
 WRITE_BUFFER = 256 * 1024
-STAMP_FROM, STAMPS_A_SECOND = 100_000, 10_000
+STAMP_FROM, STAMPS_A_MS = 100_000, 10
 
 
 def stamp(base: float) -> int:
     """The time since `base` (CLOCK_MONOTONIC, one for all processes) in six digits of 0.1 ms: 90 s long."""
-    return STAMP_FROM + int((time.monotonic() - base) * STAMPS_A_SECOND)
-
-
-def delay_ms(value: int, base: float) -> float:
-    return (stamp(base) - value) * 1000 / STAMPS_A_SECOND
+    return STAMP_FROM + int((time.monotonic() - base) * 1000 * STAMPS_A_MS)
 
 
 def reading(sent: int) -> bytes:
