@@ -77,9 +77,9 @@ COMMANDS = {"mosquitto": mosquitto_command, "ours": our_command}
 
 
 @contextmanager
-def running(name: str, folder: Path) -> Iterator[Broker]:
-    """The broker, listening; its process ends with the block."""
-    port = free_port()
+def running(name: str, folder: Path, port: int = 0) -> Iterator[Broker]:
+    """The broker, listening; its process ends with the block. Ours keeps its data in the folder."""
+    port = port or free_port()
     command = COMMANDS[name](port, folder)
     log = folder / "log"
     with log.open("wb") as out:

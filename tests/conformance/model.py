@@ -47,6 +47,7 @@ class Session:
     due: list[Due] = field(default_factory=list)
     unacked: list[Due] = field(default_factory=list)
     released: list[int] = field(default_factory=list)  # QoS 2: PUBREC sent, PUBCOMP not
+    recent: list[Due] = field(default_factory=list)  # QoS 1, acknowledged on this connection
 
     def take(self, message: Publish) -> None:
         """Strike this message off what is due, or fail."""
@@ -88,21 +89,27 @@ class Session:
     def settle(self) -> None:
         """Everything due has come: keep what this connection does not acknowledge, as it was sent."""
         for due in sorted(self.due, key=lambda due: due.turn):
-            if due.got and due.got.qos and self.acks != "all":
-                if due.got.qos == 2 and self.acks == "half":
-                    self.released.append(due.got.id)
-                else:
-                    self.unacked.append(
-                        replace(
-                            due, got=None, turn=0, id=due.got.id, choices=frozenset({due.got.qos}), spare=0
-                        )
-                    )
+            if due.got and due.got.qos:
+                self.keep(due, due.got)
         self.due = []
+
+    def keep(self, due: Due, got: Publish) -> None:
+        sent = replace(due, got=None, turn=0, id=got.id, choices=frozenset({got.qos}), spare=0)
+        if self.acks == "none" or (self.acks, got.qos) == ("half", 1):
+            self.unacked.append(sent)
+        elif self.acks == "half":
+            self.released.append(got.id)
+        elif got.qos == 1:
+            self.recent.append(replace(sent, optional=True))
 
     def resume(self) -> None:
         """A new connection: what was sent and not acknowledged comes first, then what waited."""
         self.due = self.unacked + self.due
-        self.unacked = []
+        self.unacked, self.recent = [], []
+
+    def waiting(self) -> int:
+        """So many messages are unacknowledged or not yet sent."""
+        return len(self.released) + sum(not due.optional for due in self.unacked + self.due)
 
 
 class Model:
@@ -131,6 +138,22 @@ class Model:
         if session.clean:
             del self.sessions[name]
         if will and not goodbye:
+            self.publish(name, will.topic, will.payload, will.qos, will.retain)
+
+    def crash(self) -> None:
+        """The server was killed: all connections ended, and what was acknowledged to it just before may come
+        again, if with DUP."""
+        for session in self.sessions.values():
+            session.unacked = session.recent + session.unacked
+        self.stop()
+
+    def stop(self) -> None:
+        """The server ended in order: all connections ended, their wills are due."""
+        wills = [(name, session.will) for name, session in self.sessions.items() if session.will]
+        self.sessions = {name: session for name, session in self.sessions.items() if not session.clean}
+        for session in self.sessions.values():
+            session.online, session.will = False, None
+        for name, will in wills:
             self.publish(name, will.topic, will.payload, will.qos, will.retain)
 
     def publish(self, source: object, topic: str, payload: bytes, qos: int, retain: bool) -> None:

@@ -119,6 +119,44 @@ def test_unacknowledged_messages_come_again(dial, base, qos):
             assert client.rest() == []
 
 
+@pytest.mark.parametrize("qos", (1, 2))
+def test_more_than_a_window(dial, base, qos):
+    """4.4: what was sent comes first and again, then what had to wait, all in order."""
+    count = 120
+    with dial() as writer:
+        with dial(base, clean=False, acks="none") as client:
+            client.subscribe((base, qos))
+            for i in range(count // 2):
+                writer.publish(base, b"%d" % i, qos)
+            seen = [client.one()]
+            client.ping()
+            seen += client.messages
+        for i in range(count // 2, count):
+            writer.publish(base, b"%d" % i, qos)
+        with dial(base, clean=False) as client:
+            messages = client.receive(count)
+            assert [int(m.payload) for m in messages] == list(range(count))
+            assert [(m.id, m.dup) for m in messages[: len(seen)]] == [(m.id, True) for m in seen]
+            assert client.rest() == []
+
+
+def test_unsubscribing_does_not_stop_what_is_under_way(dial, base):
+    """[MQTT-3.10.4-3]"""
+    with dial() as writer, dial(base, clean=False, acks="none") as client:
+        client.subscribe((base, 2))
+        for qos in (1, 2):
+            writer.publish(base, b"%d" % qos, qos)
+        first = client.receive(2)
+        client.unsubscribe(base)
+        leave(client, False)
+        writer.publish(base, b"late", 1)
+        with dial(base, clean=False) as client:
+            assert [(m.id, m.payload, m.qos, m.dup) for m in client.receive(2)] == [
+                (m.id, m.payload, m.qos, True) for m in first
+            ]
+            assert client.rest() == []
+
+
 def test_only_the_unacknowledged_come_again(dial, base):
     """[MQTT-4.3.2-1] and what was sent meanwhile follows."""
     with dial() as writer:

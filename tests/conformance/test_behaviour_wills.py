@@ -153,7 +153,7 @@ def test_keepalive(broker, base, reader):
             pinging.ping()
             trickling.send(b"x")
             reader.idle(0.4)
-        assert time.monotonic() > started + 2.9
+        assert 2.9 < time.monotonic() - started < (8 if broker.ours else 30)
         wills = [m.payload for m in reader.receive(len(reader.messages))]
         assert b"silent" in wills and set(wills) <= {b"silent", b"trickling"}
         silent.wait_closed()
