@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
 
     def _violated(self, error: Malformed) -> None:
         self._owner.exchange.counts.malformed += 1
-        log.info("Closed a connection from %s: %s", self.address, error)
+        log.debug("Closed a connection from %s: %s", self.address, error)
         if isinstance(error, UnsupportedProtocol):
             self.send(connack(UNSUPPORTED))
         self.end("will")

@@ -60,9 +60,9 @@ class EmbeddedLink:
         self.ports: list[int] = []
 
     async def __aenter__(self) -> Self:
-        # amqtt speaks of every packet; what matters is counted and logged by the door.
+        # amqtt speaks of every packet, in the clients' words; what matters is counted and logged by the door.
         for name in ("amqtt", "transitions"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+            logging.getLogger(name).setLevel(logging.ERROR)
         wills = Wills(self._exchange, self._receiver)
         await self._exchange.load()
         await wills.load()

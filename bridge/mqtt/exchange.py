@@ -7,7 +7,6 @@ one transaction, before anything else happens.
 import logging
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 
 from bridge.mqtt.counts import Counts
 from bridge.mqtt.identity import as_text, from_text, holder, name_of, session_key
@@ -148,7 +147,8 @@ class Exchange:
     def subscribe(self, session: Session, topic_filter: str, qos: int) -> int:
         """The SUBACK code: the QoS granted, or 0x80."""
         if (
-            topic_filter.count("/") >= self.limits.topic_levels
+            topic_filter.startswith("$")
+            or topic_filter.count("/") >= self.limits.topic_levels
             or (topic_filter not in session.subscriptions and self._full(session))
             or not self.gatekeeper.allows(session.principal, "subscribe", topic_filter)
         ):
@@ -175,9 +175,9 @@ class Exchange:
 
     def send_retained(self, session: Session, topic_filter: str, qos: int) -> None:
         """What is retained under a filter just subscribed to; fetched again when its turn comes."""
-        for message in list(self.retained.matching(topic_filter)):
-            session.outbox.trickle(partial(self._retained_now, message.topic, qos))
-        session.outbox.pump()
+        topics = [message.topic for message in self.retained.matching(topic_filter)]
+        if topics:
+            session.outbox.trickle(topics, qos, self._retained_now)
 
     def _retained_now(self, topic: str, qos: int) -> Message | None:
         message = self.retained.get(topic)

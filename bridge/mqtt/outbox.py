@@ -1,6 +1,6 @@
 """The way to one session: messages in flight, messages waiting, and their acknowledgements."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from bridge.mqtt.counts import Counts
@@ -8,6 +8,9 @@ from bridge.mqtt.limits import Limits
 from bridge.mqtt.message import Entry, Message, Wire
 from bridge.mqtt.packets import PUBREL, ack, publish
 from gateway.storage.broker_state import BrokerState
+
+# The message retained on a topic now, with at most that QoS.
+Fetch = Callable[[str, int], Message | None]
 
 
 class Outbox:
@@ -53,7 +56,7 @@ class Outbox:
         self._used: set[int] = set()
         self._last = 0
         self._position = 0
-        self._backlog: deque[Callable[[], Message | None]] | None = None
+        self._backlog: OrderedDict[str, tuple[int, Fetch]] | None = None
 
     def __len__(self) -> int:
         return len(self._flying) + len(self._waiting)
@@ -136,11 +139,12 @@ class Outbox:
 
         state.when_stored(stored)
 
-    def trickle(self, later: Callable[[], Message | None]) -> None:
-        """A retained message to fetch and send when there is room; it is not copied into the queue."""
+    def trickle(self, topics: list[str], qos: int, fetch: Fetch) -> None:
+        """Retained messages to fetch and send when there is room; they are not copied into the queue."""
         if self._backlog is None:
-            self._backlog = deque()
-        self._backlog.append(later)
+            self._backlog = OrderedDict()
+        self._backlog.update(dict.fromkeys(topics, (qos, fetch)))
+        self.pump()
 
     def pump(self) -> None:
         while self._wire is not None and self._waiting and len(self._flying) < self._limits.window:
@@ -158,11 +162,12 @@ class Outbox:
         if self._backlog:
             self._pump_backlog(self._backlog)
 
-    def _pump_backlog(self, backlog: deque[Callable[[], Message | None]]) -> None:
+    def _pump_backlog(self, backlog: OrderedDict[str, tuple[int, Fetch]]) -> None:
         while backlog and self._wire is not None and self._wire.roomy() and not self._waiting:
             if len(self._flying) >= self._limits.window:
                 return
-            message = backlog.popleft()()
+            topic, (qos, fetch) = backlog.popitem(last=False)
+            message = fetch(topic, qos)
             if message is not None and not self._obsolete(message):
                 self._offer_retained(message)
         if not backlog:

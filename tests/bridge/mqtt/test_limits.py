@@ -11,7 +11,7 @@ import pytest
 
 from bridge.mqtt.limits import Limits
 
-from .client import PUBACK, SUBACK, client, connect, dial, packet, publish, subscribe, text, until
+from .client import PUBACK, PUBLISH, SUBACK, client, connect, dial, packet, publish, subscribe, text, until
 from .support import OpenGatekeeper, RecordingReceiver, open_broker
 
 pytestmark = pytest.mark.anyio
@@ -185,3 +185,34 @@ async def test_switched_off_limits_keep_the_sizes():
     limits = Limits().unlimited()
     assert limits.packet_bytes == Limits().packet_bytes
     assert limits.connections > 1_000_000
+
+
+async def test_closing_does_not_wait_for_clients_that_do_not_read():
+    """U12"""
+    async with open_broker() as broker:
+        ones = [await dial(broker.port) for _ in range(50)]
+        for number, one in enumerate(ones):
+            await one.ask(connect(f"c{number}"))
+            await one.ask(subscribe(1, ("a", 0)))
+            one.writer.transport.pause_reading()
+        for _ in range(100):
+            broker.link.publish("a", b"x" * 20_000, qos=0)
+        begun = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - begun < 5
+    for one in ones:
+        one.cut()
+
+
+async def test_asking_again_and_again_for_retained_messages_piles_nothing_up():
+    async with open_broker() as broker, client(broker.port, "a") as one:
+        for number in range(200):
+            broker.link.publish(f"r/{number}", b"x" * 2000, retain=True)
+        for _ in range(100):
+            one.send(subscribe(1, ("r/#", 1)))
+        codes = messages = 0
+        while codes < 100 or messages < 20:
+            got = await one.read()
+            codes += got.kind == SUBACK
+            messages += got.kind == PUBLISH
+        assert messages == Limits().window
+        assert broker.stats()["queued"] == Limits().window
