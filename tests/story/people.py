@@ -5,16 +5,16 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.gateway_process import GatewayProcess
+from tests.gateway_process import GatewayProcess, wait_until
 
 SETUP_LINK = re.compile(r"https?://\S+/setup\?secret=\S+")
 
 
 def printed_link(gateway: GatewayProcess) -> str:
     """The one-time set-up link, exactly as it was printed."""
-    links = [found.group() for line in gateway.lines if (found := SETUP_LINK.search(line))]
-    assert len(links) == 1, gateway.lines
-    return links[0]
+    wait_until(lambda: any(map(SETUP_LINK.search, list(gateway.lines))), "the set-up link")
+    (link,) = SETUP_LINK.findall("\n".join(gateway.lines))
+    return link
 
 
 def set_up(page: Page, link: str, username: str, password: str) -> None:
