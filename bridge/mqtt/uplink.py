@@ -77,8 +77,9 @@ class Uplink:
         self._core.presence.heard(module)
         try:
             kept = self._report(module, _decode(payload))
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return self._put_aside("telemetry", stored)
+        except (msgspec.DecodeError, Invalid, ValueError, RecursionError):
+            self._unfit(module)
+            return self._acknowledge(stored)
         # What could not be taken is not acknowledged, so the module sends it again.
         return kept and self._acknowledge(stored)
 
@@ -92,15 +93,18 @@ class Uplink:
 
     def _report_one(self, module: Module, reading: Any) -> bool:
         if not isinstance(reading, dict):
-            self.set_aside["telemetry"] += 1
-            return True
+            return self._unfit(module)
         if "values" in reading and reading.keys() <= {"ts", "values"} and isinstance(reading["values"], dict):
             ts_ms = reading.get("ts")
             if ts_ms is not None and type(ts_ms) is not int:
-                self.set_aside["telemetry"] += 1
-                return True
+                return self._unfit(module)
             return self._core.telemetry.report(module, reading["values"], ts_ms)
         return self._core.telemetry.report(module, reading)
+
+    def _unfit(self, module: Module) -> bool:
+        """Counted with the readings that did not fit the type, where people see it."""
+        self._core.telemetry.set_aside[module.id] += 1
+        return True
 
     def _other(self, module: Module, rest: Path, message: Inbound) -> None:
         if module.life != "approved":
