@@ -1,8 +1,8 @@
 """The roof: the one place where the parts meet. Read top to bottom; closed in reverse."""
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import socketio
@@ -37,6 +37,9 @@ class Gateway:
     core: Core
     link: EmbeddedLink
     app: ASGIApp
+
+
+Beside = Callable[[Gateway], AbstractAsyncContextManager[object]]
 
 
 @asynccontextmanager
@@ -74,12 +77,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         yield Gateway(core, link, socketio.ASGIApp(sio, web))
 
 
-def make_app(settings: Settings) -> Starlette:
-    """The application that uvicorn serves; its lifespan owns every resource."""
+def make_app(settings: Settings, beside: Beside = nullcontext) -> Starlette:
+    """The application that uvicorn serves; its lifespan owns every resource, and what runs `beside` it."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_gateway(settings) as gateway:
+        async with open_gateway(settings) as gateway, beside(gateway):
             app.state.gateway = gateway
             app.mount("/", gateway.app)
             yield

@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,7 @@ from gateway.core.errors import GatewayError, Invalid
 from gateway.serve import serve
 from gateway.settings import Settings, unknown_variables
 from gateway.simulator import command as simulator
+from gateway.simulator.demo import demonstration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,22 +43,32 @@ out = Console(highlight=False, soft_wrap=True)
 
 
 @app.command()
-def run() -> None:
+def run(
+    demo: Annotated[bool, typer.Option("--demo", help="With simulated modules, on data of its own.")] = False,
+) -> None:
     """Start the gateway: embedded broker, web and everything between."""
     settings = _settings()
     for name in unknown_variables():
         typer.echo(f"{name} is not a setting of this version; it has no effect.", err=True)
-    if not serve(settings, make_app(settings), _announce):
+    if demo:
+        with demonstration(settings) as shown:
+            application = make_app(shown.settings, shown.beside)
+            started = serve(shown.settings, application, partial(_announce, more=shown.lines))
+    else:
+        started = serve(settings, make_app(settings), _announce)
+    if not started:
         raise typer.Exit(1)
 
 
-def _announce(served: Starlette) -> None:
+def _announce(served: Starlette, more: Sequence[str] = ()) -> None:
     gateway: Gateway = served.state.gateway
     settings = gateway.core.settings
     out.print(f"Passerelle is at {settings.url}  (MQTT on port {gateway.link.ports[0]})", markup=False)
     if secret := gateway.core.accounts.setup_secret:
         out.print("Make the first account here (the link works once, until the next start):", markup=False)
         out.print(f"  {settings.url}/setup?secret={secret}", markup=False)
+    for line in more:
+        out.print(line, markup=False)
     out.file.flush()
 
 
