@@ -53,18 +53,33 @@ class Decisions:
         return Outcome(id)
 
     async def _approve(self, module: Module, by: Person) -> None:
+        if (claim := self._coming_back(module)) is not None:
+            await self.approve_claim(claim.number, by)
+            return
         _still_waits(module)
         await self._registry.change(
             module, by.name, "module.approve", life="approved", expires_at_ms=None, **_decided(by)
         )
 
     async def _reject(self, module: Module, by: Person, reason: str) -> None:
+        if (claim := self._coming_back(module)) is not None:
+            await self.reject_claim(claim.number, by)
+            return
         _still_waits(module)
         await self._registry.change(
             module, by.name, "module.reject", digests=Digests(), life="rejected", expires_at_ms=None,
             decision_reason=reason, **_decided(by),
         )  # fmt: skip
         self._hub.publish(CredentialsChanged(module.id, "rejected"))
+
+    def _coming_back(self, module: Module) -> Claim | None:
+        """What waits of a module that is in already: its re-enrolment, if there is just one."""
+        claims = [claim for claim in self._registry.claims() if claim.module_id == module.id]
+        if module.life == "pending" or not claims:
+            return None
+        if len(claims) > 1:
+            raise Conflict(f"Several devices ask to come back as {module.id}; choose one in the waiting room.")
+        return claims[0]
 
     async def approve_claim(self, number: int, by: Person) -> Module:
         """A re-enrolment gets the module back: its token replaces the old one, everything else stays."""

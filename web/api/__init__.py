@@ -2,10 +2,10 @@
 
 from starlette.routing import BaseRoute
 
-from web.api import auth, commands, house, modules, openapi, people, table, telemetry
+from web.api import auth, commands, desired, house, modules, openapi, people, table, telemetry
 from web.site import Site
 
-_PARTS = (auth, modules, commands, telemetry, house, people)
+_PARTS = (auth, modules, commands, desired, telemetry, house, people)
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
 

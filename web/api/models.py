@@ -53,6 +53,20 @@ class ModuleOut(BaseModel):
     expires_at: int | None
 
 
+class DesiredIn(Model):
+    """`version` is the one the change was made from, so that nobody overwrites another's unseen."""
+
+    version: int = Field(ge=0)
+    values: dict[str, Any] = Field(max_length=64)
+
+
+class DesiredOut(BaseModel):
+    version: int
+    values: dict[str, Any]
+    reported_version: int
+    reported: dict[str, Any]
+
+
 class ModulePage(BaseModel):
     items: list[ModuleOut]
     next: str | None
