@@ -78,7 +78,7 @@ class Decisions:
         if module.life == "pending" or not claims:
             return None
         if len(claims) > 1:
-            raise Conflict(f"Several devices ask to come back as {module.id}; choose one in the waiting room.")
+            raise Conflict(f"Several devices ask to come back as {module.id}; choose in the waiting room.")
         return claims[0]
 
     async def approve_claim(self, number: int, by: Person) -> Module:
