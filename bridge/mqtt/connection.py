@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_bucket",
+        "_counted",
         "_held",
         "_loop",
         "_owner",
@@ -78,12 +79,13 @@ class Connection(asyncio.Protocol):
         "silent_since_s",
         "stage",
         "stranger",
-        "task",
         "will",
     )
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, counted: bool = False) -> None:
+        """`counted`: the census knows of it already."""
         self._owner = owner
+        self._counted = counted
         self._transport: Any = None
         self._rest = bytearray()
         self._paused = False
@@ -98,14 +100,13 @@ class Connection(asyncio.Protocol):
         self.session: Session | None = None
         self.dialog: Dialog | None = None
         self.reader: DoorReader | None = None
-        self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self.silent_since_s = self._loop.time()
         self.address = str((transport.get_extra_info("peername") or ("unknown",))[0])
-        if not self._owner.census.enter(self.address):
+        if not (self._counted or self._owner.census.enter(self.address)):
             self.stage = Stage.CLOSED
             self._owner.exchange.counts.connections_refused += 1
             self._transport.abort()
@@ -115,6 +116,10 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=limits.write_buffer_bytes)
         _watch(transport.get_extra_info("socket"))
         self._owner.entered(self)
+
+    @property
+    def made(self) -> bool:
+        return self._transport is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end("will")

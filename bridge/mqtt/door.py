@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import secrets
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 from bridge.mqtt.adapters import DoorReader, DoorWriter
 from bridge.mqtt.broker import LISTENER, FrontedBroker
@@ -19,12 +21,14 @@ from bridge.mqtt.limits import Census, Failures, Limits
 from bridge.mqtt.link import Receiver, Refusal
 from bridge.mqtt.packets import Connect, plain_connect
 from bridge.mqtt.session import Session
+from bridge.mqtt.tls import accept_tls
 from bridge.mqtt.wills import Wills
 from bridge.topics import Topics
 from gateway.core.rights import Enrolling, ModuleIdentity, Principal
 
 log = logging.getLogger(__name__)
 SWEEP_S = 0.5
+BACKLOG = 512
 # How long a closed connection may take to send what was written before it is cut.
 FAREWELL_S = 5.0
 
@@ -66,9 +70,12 @@ class Door:
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen on a TCP port, 0 for any; returns the port."""
-        server = await self._loop.create_server(
-            self.connection, host, port, ssl=tls, backlog=512, ssl_handshake_timeout=10 if tls else None
-        )
+        if tls is not None:
+            listening = socket.create_server((host, port), backlog=BACKLOG)
+            listening.setblocking(False)
+            self._spawn(accept_tls(self, listening, tls, self._spawn))
+            return int(listening.getsockname()[1])
+        server = await self._loop.create_server(self.connection, host, port, backlog=BACKLOG)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -162,13 +169,16 @@ class Door:
 
     def _serve(self, connection: Connection, reader: DoorReader) -> None:
         writer = DoorWriter(connection.send, connection.address)
-        task = self._loop.create_task(self._broker.external_connected(reader, writer, LISTENER))
-        connection.task = task
-        self._tasks.add(task)
+        task = self._spawn(self._broker.external_connected(reader, writer, LISTENER))
         task.add_done_callback(lambda done: self._served(connection, done))
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def _served(self, connection: Connection, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.counts.errors += 1
             log.error("A session of %s failed", connection.address, exc_info=task.exception())

@@ -15,9 +15,10 @@ from websockets.asyncio.client import connect as websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bridge.mqtt.embedded import EmbeddedLink, Listener
+from bridge.mqtt.limits import Limits
 from bridge.mqtt.websocket import MqttWebsocket
 
-from .client import GOODBYE, PING, Client, connect, publish, subscribe, until
+from .client import GOODBYE, PING, Client, connect, dial, publish, subscribe, until
 from .support import ForgetfulStore, OpenGatekeeper, RecordingReceiver, open_broker
 
 pytestmark = pytest.mark.anyio
@@ -138,7 +139,7 @@ async def test_uvloop(tmp_path):
     """The other files' tests again, in a process whose loop is uvloop."""
     if os.environ.get("PASSERELLE_TEST_LOOP"):
         return
-    names = ("test_delivery.py", "test_sessions.py", "test_malformed.py")
+    names = ("test_delivery.py", "test_sessions.py", "test_malformed.py", "test_transports.py")
     here = os.path.dirname(__file__)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"),
@@ -149,3 +150,20 @@ async def test_uvloop(tmp_path):
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
+
+
+async def test_sockets_without_a_handshake_are_capped(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    secure = {"ssl": ssl.create_default_context(cafile=certificate[0]), "server_hostname": "localhost"}
+    parts = ForgetfulStore(), OpenGatekeeper(), RecordingReceiver(), (Listener(tls=context),)
+    async with EmbeddedLink(*parts, Limits(strangers_per_address=5)) as link:
+        idle = [await dial(link.ports[0]) for _ in range(8)]
+        await until(lambda: link.stats()["connections_refused"] == 3)
+        for one in idle:
+            one.writer.close()
+        await until(lambda: link.door.census.total == 0)
+        one = Client(*await asyncio.open_connection("127.0.0.1", link.ports[0], **secure))
+        one.send(connect("t") + PING)
+        assert [(await one.read()).body for _ in range(2)] == [b"\0\0", b""]
+        await one.leave()
