@@ -12,7 +12,7 @@ from gateway.core.types import ModuleType
 from gateway.core.values import Module
 from web import wording
 
-LONG_VALUE = 24
+LONG_VALUE = 16
 MAX_SORTED = 80
 _NUMBERED = re.compile(r"([^0-9]*)([0-9]*)")
 

@@ -49,10 +49,13 @@ def age(at_ms: int | None, now_ms: int) -> str:
 
 
 def until(at_ms: int | None, now_ms: int) -> str:
-    """What is left until then: `in 5 min`, or `now`."""
+    """What is left until then: `in 4:59`, `in 3 h`, or `now`."""
     if at_ms is None:
         return "never"
-    return f"in {span((at_ms - now_ms) / 1000)}" if at_ms > now_ms else "now"
+    left_s = (at_ms - now_ms) // 1000
+    if at_ms <= now_ms:
+        return "now"
+    return f"in {left_s // 60}:{left_s % 60:02d}" if left_s < 3600 else f"in {span(left_s)}"
 
 
 def iso(at_ms: int) -> str:
@@ -90,7 +93,7 @@ def label(name: str, field: Field | None = None) -> str:
     words = "".join(
         f" {c.lower()}" if c.isupper() and name[i - 1 : i].islower() else c for i, c in enumerate(name)
     )
-    return words.replace("_", " ").strip().capitalize()
+    return words.replace("_", " ").replace(".", " ").strip().capitalize()
 
 
 def plain(mapping: Mapping[str, Any]) -> str:

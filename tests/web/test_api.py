@@ -148,6 +148,19 @@ async def test_commands_page_by_page_the_newest_first(house: House) -> None:
     assert len(found) == len(set(found))
 
 
+async def test_desired_values_are_never_overwritten_unseen(house: House) -> None:
+    await house.module("A-1", owner="user")
+    owner, technician = await house.program("user"), await house.program("technician")
+    wanted = {"version": 0, "values": {"brightness": 80}}
+    answer = await owner.call("PUT", "/modules/A-1/desired", 200, json=wanted)
+    fits("PUT", "/modules/{id}/desired", answer)
+    assert (answer["version"], answer["values"]) == (1, {"brightness": 80})
+    await technician.call("PUT", "/modules/A-1/desired", 409, json={**wanted, "values": {"brightness": 1}})
+    assert (await technician.call("GET", "/modules/A-1/desired", 200)) == answer
+    for bad in ({}, {"version": -1, "values": {}}, {"version": 1}, {"version": 1, "values": []}):
+        await owner.call("PUT", "/modules/A-1/desired", 400, json=bad)
+
+
 async def test_service_accounts_read_and_controllers_act(house: House) -> None:
     await house.module("S-1", type=1)
     reader = await house.service(ServiceRole.READER)

@@ -39,6 +39,7 @@ MAY_CALL = {
     "POST /modules/{id}/revoke": STAFF, "POST /modules/{id}/rotate-token": STAFF,
     "POST /modules/{id}/commands": ACTORS, "GET /modules/{id}/commands": READERS,
     "GET /modules/{id}/commands/{command}": READERS, "POST /modules/{id}/commands/{command}/cancel": ACTORS,
+    "GET /modules/{id}/desired": READERS, "PUT /modules/{id}/desired": PEOPLE,
     "GET /modules/{id}/telemetry": READERS, "GET /modules/{id}/telemetry.csv": READERS,
     "GET /join": PEOPLE, "PUT /join": STAFF, "GET /types": READERS, "POST /types": {"admin"},
     "GET /stats": READERS, "GET /settings": {"admin"}, "GET /audit": {"admin"}, "GET /users": {"admin"},
@@ -173,7 +174,8 @@ async def test_a_user_sees_own_modules_only(shared: House) -> None:
         for method, rest, body in (
             ("GET", "", None), ("PATCH", "", {"name": "x"}), ("GET", "/commands", None),
             ("POST", "/commands", {"command": "color"}), ("GET", "/telemetry?key=on", None),
-            ("GET", "/telemetry.csv?key=on", None), ("GET", "/commands/1", None),
+            ("GET", "/telemetry.csv?key=on", None), ("GET", "/commands/1", None), ("GET", "/desired", None),
+            ("PUT", "/desired", {"version": 0, "values": {}}),
         ):  # fmt: skip
             await program.call(method, f"/modules/{serial}{rest}", 404, json=body)
     for action in ("edit", "commands/color", "commands/1/cancel"):

@@ -21,7 +21,9 @@ export function age(atMs, nowMs) {
 }
 
 export function until(atMs, nowMs) {
-  return atMs > nowMs ? `in ${span((atMs - nowMs) / 1000)}` : "now";
+  if (atMs <= nowMs) return "now";
+  const left = Math.floor((atMs - nowMs) / 1000);
+  return left < 3600 ? `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : `in ${span(left)}`;
 }
 
 export function reason(code) {
@@ -36,8 +38,11 @@ export function shown(value) {
   return JSON.stringify(value).slice(0, 200);
 }
 
+function own(values, key) {
+  return values !== null && typeof values === "object" && Object.hasOwn(values, key) ? values[key] : undefined;
+}
+
 // `lamp.on` within {lamp: {on: true}}; undefined when it is not there.
 export function within(values, key) {
-  if (key in values) return values[key];
-  return key.split(".").reduce((inner, word) => inner?.[word], values);
+  return Object.hasOwn(values, key) ? values[key] : key.split(".").reduce(own, values);
 }
