@@ -113,8 +113,8 @@ def open_database(url: str, lock_timeout_s: float) -> Database:
 def _is_trouble(error: Exception) -> bool:
     """Whether the database takes nothing now; a statement it does not understand is the job's fault."""
     cause: Any = error
-    while isinstance(cause, peewee.PeeweeException) and cause.args:
-        cause = cause.args[0]
+    while isinstance(cause, peewee.PeeweeException):
+        cause = cause.__context__
     if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False
     # By name, because what goes past peewee raises the driver's own errors.
