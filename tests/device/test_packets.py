@@ -137,6 +137,7 @@ def test_it_pings_and_gives_up_a_broker_that_does_not_answer(board: Board, broke
         b"\x32\x03\x00\x09a",
         b"\x30\x04\x00\x02\xff\xfe",
         b"\x32\x00",
+        b"\x90\x02\x00\x02\x40\x00\xff",
         b"\xf0\x00\x00\x00",
     ],
 )

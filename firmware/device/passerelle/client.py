@@ -12,7 +12,7 @@ from .session import Session
 from .together import Backoff, until
 
 # What a broken connection looks like, here and there. MemoryError: better to start afresh than to stop.
-TROUBLE = (OSError, EOFError, mqtt.Timeout, mqtt.Broken, ValueError, KeyError, TypeError, MemoryError)
+TROUBLE = (OSError, EOFError, mqtt.Timeout, mqtt.Broken, ValueError, LookupError, TypeError, MemoryError)
 # Logins refused in a row before we ask for a new token. One that a person approved is not given up for a
 # gateway that is not itself for a minute.
 REFUSALS_NEW = 2

@@ -89,7 +89,7 @@ class Outbox:
 
     def acknowledged(self, pid):
         for message in self._messages:
-            if message.pid == pid:
+            if pid and message.pid == pid:
                 self.delivered(message)
                 return
 

@@ -9,7 +9,7 @@ from .together import Backoff, until
 
 HELLO_EVERY_S = 10
 HELLO_MOST_S = 60
-REFUSED = 128  # SUBACK
+REFUSED = b"\x80"  # SUBACK
 
 
 class Session:
@@ -77,7 +77,8 @@ class Session:
         backoff = Backoff(every_s if sane else HELLO_EVERY_S, HELLO_MOST_S)
         while not self.online.is_set():
             await asyncio.sleep(backoff.delay_s())
-            await self._say_hello()
+            if not self.online.is_set():
+                await self._say_hello()
 
     async def _say_hello(self):
         serial = self._settings.FIRMWARE
@@ -99,7 +100,7 @@ class Session:
 
     async def _suback(self, flags, body):
         """Being refused our own topics means that nobody has approved us (any more)."""
-        if int.from_bytes(body[:2], "big") == self._all_pid and body[2] == REFUSED:
+        if int.from_bytes(body[:2], "big") == self._all_pid and body[2:] == REFUSED:
             self._credentials.approved = False
             raise mqtt.Broken("not approved any more")
 
