@@ -155,7 +155,9 @@ class BrokerState:
         self._delete(BrokerMessage, key, number)
 
     def received(self, key: str, number: int) -> None:
+        """Handed on at once: what the store was given in this turn of the loop shares its transaction."""
         self._put(BrokerReceived, (key, number))
+        self.flush()
 
     def released(self, key: str, number: int) -> None:
         self._delete(BrokerReceived, key, number)
