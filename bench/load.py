@@ -21,9 +21,12 @@ class Devices:
         self.sessions: list[mqtt.Connection] = []
         self._watcher: mqtt.Connection | None = None
 
-    async def set_up(self, port: int, names: list[list[str]], watch_end: bool) -> bool:
-        """`watch_end`: PINGREQ is answered out of turn there, so a subscriber awaits a last message."""
-        self.port, self.names = port, names
+    async def set_up(self, port: int, names: list[list[str]], watch_end: bool, births: bool) -> bool:
+        """`watch_end`: PINGREQ may be answered out of turn there, so a subscriber awaits a last message.
+
+        `births`: devices say that they are there when they come.
+        """
+        self.port, self.names, self.births = port, names, births
         if watch_end:
             self._watcher = await self._open("watcher", "", f"gw/1/+/up/{END_MARK}")
         return True
@@ -38,14 +41,24 @@ class Devices:
         while len(self.sessions) < count:
             at = len(self.sessions)
             some = self.names[at : min(at + CONNECTING_AT_ONCE, count)]
-            opening = (self._open(name, token, f"gw/1/{name}/down/#") for name, token in some)
-            self.sessions += await asyncio.gather(*opening)
+            self.sessions += await asyncio.gather(*(self._device(name, token) for name, token in some))
         return time.monotonic() - begin
 
-    async def _open(self, name: str, token: str, topic_filter: str) -> mqtt.Connection:
+    async def _device(self, name: str, token: str) -> mqtt.Connection:
+        """As a real one does it: last will, subscription, `online` retained, hello."""
+        up = f"gw/1/{name}/up"
+        session = await self._open(name, token, f"gw/1/{name}/down/#", will_topic=f"{up}/availability")
+        if not self.births:
+            return session
+        session.write(mqtt.publish(f"{up}/availability", b"online", qos=1, retain=True, packet_id=1))
+        session.write(mqtt.publish(f"{up}/register", b"", qos=1, packet_id=2))
+        await session.expect(mqtt.PUBACK, 2)
+        return session
+
+    async def _open(self, name: str, token: str, topic_filter: str, will_topic: str = "") -> mqtt.Connection:
         loop = asyncio.get_running_loop()
         _, session = await loop.create_connection(mqtt.Connection, "127.0.0.1", self.port)
-        session.write(mqtt.connect(name, token))
+        session.write(mqtt.connect(name, token, will_topic))
         await session.expect(mqtt.CONNACK, 1)
         if session.refused:
             raise ConnectionError(f"{name} was refused with code {session.refused}")
@@ -68,7 +81,7 @@ class Devices:
         if self._watcher:
             ends = self._watcher.arrived[mqtt.PUBLISH]
             for session, (name, _) in zip(self.sessions[:publishers], self.names, strict=False):
-                session.write(mqtt.packet(0x30, mqtt.text(f"gw/1/{name}/up/{END_MARK}")))
+                session.write(mqtt.publish(f"gw/1/{name}/up/{END_MARK}", b""))
             await self._watcher.expect(mqtt.PUBLISH, ends + publishers)
         else:
             await asyncio.gather(*(self._pong(session) for session in self.sessions[:publishers]))

@@ -36,15 +36,25 @@ def packet(head: int, body: bytes) -> bytes:
             return bytes([head]) + length + body
 
 
-def connect(client_id: str, token: str) -> bytes:
-    """CONNECT with a clean session; the name is the client id. Without a token: anonymous."""
+def connect(client_id: str, token: str, will_topic: str = "") -> bytes:
+    """CONNECT with a clean session; the name is the client id. Without a token: anonymous.
+
+    The will is `offline`, retained, at QoS 1.
+    """
+    will = text(will_topic) + text("offline") if will_topic else b""
     login = text(client_id) + text(token) if token else b""
-    head = text("MQTT") + bytes([4, 0xC2 if token else 0x02]) + KEEPALIVE_S.to_bytes(2)
-    return packet(0x10, head + text(client_id) + login)
+    flags = 0x02 | (0x2C if will else 0) | (0xC0 if login else 0)
+    head = text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2)
+    return packet(0x10, head + text(client_id) + will + login)
 
 
 def subscribe(topic_filter: str) -> bytes:
     return packet(0x82, b"\x00\x01" + text(topic_filter) + b"\x01")
+
+
+def publish(topic: str, payload: bytes, *, qos: int = 0, retain: bool = False, packet_id: int = 0) -> bytes:
+    number = packet_id.to_bytes(2) if qos else b""
+    return packet(0x30 | qos << 1 | retain, text(topic) + number + payload)
 
 
 class Connection(asyncio.Protocol):

@@ -39,7 +39,8 @@ QUICK = Size(rounds=1, flood_s=1, live_s=8, lone_readings=20, pings=200, idle_s=
 @asynccontextmanager
 async def under_load(start: Start, devices: int) -> AsyncIterator[tuple[Server, Worker]]:
     async with start(devices) as server, Worker("bench.load") as load:
-        await load.ask("set_up", port=server.mqtt_port, names=server.devices, watch_end=server.watch_end)
+        habits = {"watch_end": server.watch_end, "births": server.births}
+        await load.ask("set_up", port=server.mqtt_port, names=server.devices, **habits)
         yield server, load
 
 
