@@ -66,7 +66,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         # Browsers: pages and calls over HTTP, events over Socket.IO, MQTT over websocket.
         sio = make_server(settings.public_url)
         browsers = Browsers(core, sio)
-        web = create_app(core, mounts=[WebSocketRoute("/mqtt", MqttWebsocket(link))])
+        web = create_app(
+            core,
+            mounts=[WebSocketRoute("/mqtt", MqttWebsocket(link))],
+            mqtt_counts=lambda: link.stats() | {"set_aside": uplink.set_aside.total()},
+        )
 
         await stack.enter_async_context(link)
         duties = await stack.enter_async_context(Duties())

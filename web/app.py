@@ -27,14 +27,19 @@ class OurFiles(StaticFiles):
         return response
 
 
-def create_app(core: Core, *, mounts: Sequence[BaseRoute] = ()) -> Starlette:
-    """The pages, forms, REST and the devices' HTTP door over `core`; `mounts` are routes of the roof."""
+def create_app(
+    core: Core, *, mounts: Sequence[BaseRoute] = (), mqtt_counts: health.MqttCounts = dict
+) -> Starlette:
+    """The pages, forms, REST and the devices' HTTP door over `core`.
+
+    `mounts` are routes of the roof; `mqtt_counts` gives the link's figures for `/metrics`.
+    """
     site = make_site(core)
     return Starlette(
         routes=[
             *mounts,
             *devices.routes(site),
-            *health.routes(site),
+            *health.routes(site, mqtt_counts),
             *api.routes(site),
             *page_routes(site, pages.PAGES),
             Mount("/static", OurFiles(directory=HERE / "static")),

@@ -1,10 +1,10 @@
 """`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics` (Prometheus)."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -16,12 +16,15 @@ from gateway.storage.models import SettingRow
 from web.site import Site
 from web.wording import STATUS_WORDS
 
+MqttCounts = Callable[[], Mapping[str, int]]
+
 
 class Figures(Collector):
     """The house in numbers, read when asked for; no label ever names a module or a person."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, mqtt_counts: MqttCounts) -> None:
         self._core = core
+        self._mqtt_counts = mqtt_counts
 
     def collect(self) -> Iterable[Metric]:
         core = self._core
@@ -45,11 +48,14 @@ class Figures(Collector):
         yield CounterMetricFamily(
             "passerelle_listener_failures", "Event listeners that failed.", core.hub.failures
         )
+        for name, count in self._mqtt_counts().items():
+            what = f"MQTT: {name.replace('_', ' ')}."
+            yield UnknownMetricFamily(f"passerelle_mqtt_{name}", what, count)
 
 
-def routes(site: Site) -> list[Route]:
+def routes(site: Site, mqtt_counts: MqttCounts) -> list[Route]:
     figures = CollectorRegistry()
-    figures.register(Figures(site.core))
+    figures.register(Figures(site.core, mqtt_counts))
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)

@@ -148,7 +148,7 @@ class Uplink:
         id, status, error = reply.get("id"), reply.get("status"), reply.get("error")
         text = error if error is None or isinstance(error, str) else msgspec.json.encode(error).decode()
         if not self._core.commands.answered(module.id, str(id), str(status), reply.get("result"), text):
-            self.set_aside["up/reply"] += 1
+            self.set_aside["unknown command"] += 1
 
     def _reported(self, module: Module, message: Inbound) -> None:
         self._core.presence.heard(module)

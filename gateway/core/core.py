@@ -102,39 +102,11 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Build, load and (at the end) save the heart."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store(settings.database))
-        hub, types = Hub(), Types(builtin())
-        registry = Registry(store, hub)
-        joining = Joining(store, hub, settings.join)
-        people = People(store, hub)
-        stack.callback(people.close)
-        sessions = Sessions(store, hub, people, settings.signing_key())
-        telemetry = Telemetry(store, hub, registry, types)
-        core = Core(
-            settings=settings,
-            store=store,
-            hub=hub,
-            types=types,
-            own_types=OwnTypes(store, types),
-            registry=registry,
-            joining=joining,
-            enrolment=Enrolment(
-                registry, joining, types, hub,
-                pending_ttl_s=settings.pending_ttl, pending_max=settings.pending_max,
-                rate_limits=settings.rate_limits,
-            ),
-            decisions=Decisions(registry, types, hub),
-            presence=PresenceBook(store, hub, registry, types),
-            telemetry=telemetry,
-            history=History(store, telemetry),
-            commands=Commands(store, hub, registry, types),
-            desired=Desired(store, hub, registry),
-            accounts=Accounts(people, sessions, rate_limits=settings.rate_limits),
-            services=Services(store, hub),
-            audit=Audit(store),
-        )  # fmt: skip
+        core = _build(settings, store)
+        stack.callback(core.accounts.people.close)
         for part in (
-            core.own_types, registry, joining, people, sessions, core.presence, telemetry, core.commands,
-            core.desired, core.services,
+            core.own_types, core.registry, core.joining, core.accounts.people, core.accounts.sessions,
+            core.presence, core.telemetry, core.commands, core.desired, core.services,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
@@ -142,3 +114,35 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             yield core
         finally:
             core.presence.save()
+
+
+def _build(settings: Settings, store: Store) -> Core:
+    hub, types = Hub(), Types(builtin())
+    registry = Registry(store, hub)
+    joining = Joining(store, hub, settings.join)
+    people = People(store, hub)
+    sessions = Sessions(store, hub, people, settings.signing_key())
+    telemetry = Telemetry(store, hub, registry, types)
+    return Core(
+        settings=settings,
+        store=store,
+        hub=hub,
+        types=types,
+        own_types=OwnTypes(store, types),
+        registry=registry,
+        joining=joining,
+        enrolment=Enrolment(
+            registry, joining, types, hub,
+            pending_ttl_s=settings.pending_ttl, pending_max=settings.pending_max,
+            rate_limits=settings.rate_limits,
+        ),
+        decisions=Decisions(registry, types, hub),
+        presence=PresenceBook(store, hub, registry, types),
+        telemetry=telemetry,
+        history=History(store, telemetry),
+        commands=Commands(store, hub, registry, types),
+        desired=Desired(store, hub, registry),
+        accounts=Accounts(people, sessions, rate_limits=settings.rate_limits),
+        services=Services(store, hub),
+        audit=Audit(store),
+    )  # fmt: skip

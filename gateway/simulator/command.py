@@ -121,4 +121,4 @@ def in_words(summary: dict[str, Any]) -> str:
     spent = f"{summary['seconds']} s, {summary['cpu_s']} s of processor"
     states = ", ".join(f"{count} {state}" for state, count in summary["states"].items())
     counts = ", ".join(f"{count} {what}" for what, count in summary["counts"].items())
-    return "; ".join(part for part in (what, spent, states, counts) if part)
+    return f"{what}; {spent}. At the end: {states}. In all: {counts or 'nothing'}."
