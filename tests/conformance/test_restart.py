@@ -69,16 +69,17 @@ def restartable(tmp_path):
 @pytest.mark.parametrize("kill", (False, True), ids=("stopped", "killed"))
 def test_wills_of_those_who_do_not_come_back(restartable, kill):
     """D6: once, after the keepalive that each had; none for whoever said DISCONNECT or has come back."""
-    port, names = restartable.port, ("kept", "clean", "back", "bye")
+    port, names = restartable.port, ("bye", "kept", "clean", "back")
     wills = {name: Will(f"w/{name}", b"gone", 1, True) for name in names}
     with Client(port, "reader", clean=False) as reader:
         reader.subscribe(("w/#", 1))
         reader.disconnect()
     with ExitStack() as stack:
         for name, will in wills.items():
-            client = Client(port, name, clean=name != "kept", will=will, keepalive=1)
-            stack.enter_context(client).publish(f"online/{name}", b"", 1)  # acknowledged: all before is kept
-        client.disconnect()
+            client = stack.enter_context(Client(port, name, clean=name != "kept", will=will, keepalive=1))
+            client.publish(f"online/{name}", b"1", 1, retain=True)  # what was before it is on disk as well
+            if name == "bye":
+                client.disconnect()
         restartable.stop(kill)
     restartable.start()
     with Client(port, "back") as back:
