@@ -1,22 +1,25 @@
 """amqtt behind our door: its packets, its sessions' life and its broker context, on our exchange.
 
 Nothing of amqtt listens; the door feeds an external listener packets it has already checked. What is mended,
-override by override (tests in tests/bridge/mqtt):
+override by override, and the test in tests/bridge/mqtt that fails without it:
 
-LeanSession                      amqtt builds a state machine and two queues per session, 40 KB (test_memory)
-DoorHandler.__init__             and two queues, an event and four tables per connection, 8 KB (test_memory)
-DoorHandler.init_from_connect    its own checks close late or not at all; ours are done (test_malformed)
-DoorHandler.serve                the reader loop makes a task per packet, so order is lost (test_order)
-DoorHandler.handle_publish       answers before anything is stored (test_persistence)
-DoorHandler.handle_subscribe     SUBACK leaves when the subscription is stored (test_persistence)
-DoorHandler.handle_unsubscribe   likewise
-FrontedBroker._handle_client_session  four waiting tasks per connection, take-over by sleeping (test_takeover)
-FrontedBroker.add_subscription   scans lists, keeps the first QoS for ever (test_subscriptions)
-FrontedBroker._broadcast_message scans all filters, loses the publisher's QoS (test_subscriptions)
-FrontedBroker.retain_message     forgets at a restart (test_persistence)
-FrontedBroker._session_monitor   walks all sessions each second; the exchange forgets sessions itself
+LeanSession                 a state machine and two queues per session, 40 KB (test_memory_of_an_idle_device)
+DoorHandler.__init__        two queues, an event and four tables per connection, 8 KB (the same)
+  .init_from_connect        checks that close late or not at all; ours are done (test_malformed.py)
+  .serve                    a task per packet, so order is lost (test_order_and_nothing_lost_..)
+  .handle_publish           an answer before anything is stored (test_kill_9_loses_nothing_acknowledged)
+  .handle_subscribe         likewise SUBACK (test_sessions_subscriptions_queues_and_retained_survive_a_restart)
+  .handle_unsubscribe       likewise UNSUBACK
+FrontedBroker
+  ._handle_client_session   four waiting tasks per connection, take-over by sleeping (test_takeover_..)
+  .add_subscription         lists that are scanned, the first QoS for ever (test_subscribing_again_..)
+  ._broadcast_message       all filters scanned, the publisher's QoS lost (test_delivered_with_the_lower_qos)
+  .retain_message           forgotten at a restart (test_persistence.py)
+  ._session_monitor         walks all sessions each second; the exchange forgets sessions itself
 
-What amqtt carries here is thin: it parses what the door has parsed, and builds CONNACK, SUBACK and UNSUBACK.
+What amqtt still carries is thin: it parses again what the door has parsed, and builds CONNACK, SUBACK and
+UNSUBACK. Measured with 0.12.1: 13 of the 35 us that a message routed to one other session costs, and about 3
+of the 13 KB of an idle connection. The fast path to the gateway does not pass here.
 """
 
 import asyncio

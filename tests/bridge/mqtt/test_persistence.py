@@ -144,6 +144,23 @@ async def test_wills_of_a_stopped_gateway_are_published_once_unless_the_client_r
         assert broker.stats()["wills"] == 0
 
 
+async def test_a_late_store_does_not_forget_the_newer_will(tmp_path):
+    class ToGateway(OpenGatekeeper):
+        def for_gateway(self, topic):
+            return True
+
+    receiver = RecordingReceiver(hold=[])
+    options = {"receiver": receiver, "gatekeeper": ToGateway()}
+    async with broker_on(tmp_path, **options) as broker:
+        async with client(broker.port, "a", keepalive=1, will=("w", b"1", 1, 0)):
+            async with client(broker.port, "a", keepalive=1, will=("w", b"2", 1, 0)):
+                receiver.hold[0]()
+                await broker.link.door.close()
+    async with broker_on(tmp_path, **options) as broker:
+        await until(lambda: broker.stats()["wills"] == 1)
+        assert [(got.payload, got.will) for got in receiver.messages] == [(b"1", True), (b"2", True)]
+
+
 async def test_sessions_of_nobody_are_not_restored(tmp_path):
     class Named(OpenGatekeeper):
         gone = False

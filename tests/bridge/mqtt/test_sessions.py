@@ -197,6 +197,7 @@ async def test_failed_logins_are_limited_by_address_and_name():
         for code in (4, 4, 4, 3, 3):
             async with client(broker.port, "m1", user="m1", password=b"wrong", code=code) as one:
                 assert await one.closed()
-        async with client(broker.port, "m2", user="m2") as one:
+        async with client(broker.port, "m2", user="m2") as one, client(broker.port, "nonce-1234") as other:
             assert await one.quiet()
+            assert await other.quiet()
         assert broker.stats()["logins_limited"] == 2
