@@ -175,7 +175,7 @@ class Sessions:
                 options={"require": REQUIRED},
             )  # fmt: skip
             session = self._sessions.get(int(claims["sid"]))
-        except (jwt.InvalidTokenError, ValueError, TypeError):
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
             return None
         if claims["typ"] != "access" or session is None or str(session.person_id) != claims["sub"]:
             return None

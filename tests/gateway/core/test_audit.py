@@ -1,0 +1,87 @@
+"""The audit trail: everything that changes leaves a row, and no row can be changed or taken out unseen."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from gateway.core.rights import Role, ServiceRole
+from tests.gateway.core.heart import ADMIN, GENERIC, PASSWORD, TECHNICIAN, application, approved, open_heart
+
+pytestmark = pytest.mark.anyio
+
+
+async def live_a_little(core):
+    """Every kind of change once."""
+    person = await core.accounts.set_up(core.accounts.setup_secret, "ann", PASSWORD)
+    await approved(core)
+    await core.enrolment.register(application(), "10.0.0.2")
+    (claim,) = core.registry.claims()
+    await core.decisions.reject_claim(claim.number, TECHNICIAN)
+    await core.enrolment.register(application(), "10.0.0.2")
+    (claim,) = core.registry.claims()
+    await core.decisions.approve_claim(claim.number, TECHNICIAN)
+    await core.registry.edit("MC-1", ADMIN, name="Mill")
+    await core.registry.rotate_token("MC-1", ADMIN)
+    await core.commands.send("MC-1", "set", {"values": {"a": 1}}, "ann")
+    await core.commands.cancel("MC-1", core.commands.of("MC-1")[0].id, "ann")
+    await core.desired.set("MC-1", {"a": 1}, 0, ADMIN)
+    await core.registry.revoke("MC-1", ADMIN)
+    await core.registry.delete("MC-1", ADMIN)
+    await core.enrolment.register(application("MC-2"), "10.0.0.1")
+    await core.decisions.reject(["MC-2"], TECHNICIAN, "no")
+    await core.decisions.unreject("MC-2", TECHNICIAN)
+    await core.decisions.declare([{"serial": "MC-3", "type": GENERIC}], "ann", with_token=False)
+    await core.joining.set("closed", ADMIN)
+    await core.services.add("ha", ServiceRole.READER, ADMIN)
+    await core.services.remove("ha", ADMIN)
+    user = await core.accounts.people.add("bob", PASSWORD, Role.USER, "ann")
+    await core.accounts.people.edit(user.id, person, name="Bob")
+    await core.accounts.people.set_password(user.id, "another password", "ann")
+    session, _ = await core.accounts.log_in("ann", PASSWORD, "10.0.0.1")
+    await core.accounts.sessions.close(session, "ann")
+    await core.own_types.add({"code": 100, "name": "Mine"}, ADMIN)
+
+
+ACTIONS = {
+    "gateway.start", "user.add", "module.register", "module.approve", "claim.rejected", "module.re_enrol",
+    "module.edit", "module.rotate_token", "command.send", "command.cancel", "module.desired", "module.revoke",
+    "module.remove", "module.reject", "module.declare", "join.set", "service.add", "service.remove",
+    "user.edit", "user.password", "user.log_in", "user.log_out", "type.add",
+}  # fmt: skip
+
+
+async def test_every_change_leaves_a_row_and_the_trail_is_whole(tmp_path):
+    async with open_heart(tmp_path) as core:
+        await live_a_little(core)
+        rows = await core.audit.rows(limit=200)
+        assert {row["action"] for row in rows} == ACTIONS
+        assert await core.audit.broken_at() is None
+        by = {(row["action"], row["subject"]): row["who"] for row in rows}
+        assert by["module.approve", "MC-1"] == "tom" and by["module.revoke", "MC-1"] == "ann"
+        page = await core.audit.rows(before=rows[4]["number"], limit=3)
+        assert page == rows[5:8]
+        of_one = await core.audit.rows(subject="MC-2", limit=200)
+        assert [row["action"] for row in of_one] == ["module.remove", "module.reject", "module.register"]
+    async with open_heart(tmp_path) as core:
+        assert await core.audit.broken_at() is None
+
+
+@pytest.mark.parametrize("tampering", [
+    "UPDATE audit SET who = 'eve' WHERE number = 5",
+    "UPDATE audit SET details = '{}' WHERE number = 2",
+    "UPDATE audit SET at_ms = at_ms + 1 WHERE number = 5",
+    "UPDATE audit SET subject = 'x' WHERE number = 5",
+    "UPDATE audit SET address = 'x', level = 'x' WHERE number = 5",
+    "DELETE FROM audit WHERE number = 1",
+    "DELETE FROM audit WHERE number = 5",
+    "UPDATE audit SET number = 1000 WHERE number = 5",
+])  # fmt: skip
+async def test_tampering_is_found(tmp_path, tampering):
+    async with open_heart(tmp_path) as core:
+        await live_a_little(core)
+    with closing(sqlite3.connect(tmp_path / "passerelle.db")) as other:
+        assert other.execute(tampering).rowcount == 1
+        other.commit()
+    async with open_heart(tmp_path) as core:
+        assert await core.audit.broken_at() in (2, 5, 6)
