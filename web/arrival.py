@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from dataclasses import replace
 
 from starlette.requests import Request
 
@@ -57,12 +58,16 @@ def check_access(visit: Visit, access: Access) -> None:
 
 
 async def with_form(visit: Visit) -> Visit:
-    """The visit with its form, if it comes from one of our own pages; raises `Forbidden` otherwise."""
+    """The visit with its form; raises `Forbidden` when the browser says that it comes from elsewhere."""
     csrf.check_origin(visit.request, visit.site.public_url)
     form = await visit.request.form(max_files=0, max_fields=MAX_FIELDS)
-    given = form.get(csrf.FIELD)
+    return replace(visit, form=form)
+
+
+def check_token(visit: Visit) -> None:
+    """Raises `Forbidden` for a form that is not from a page of this very session."""
+    given = visit.form.get(csrf.FIELD)
     csrf.check_token(_expected(visit), given if isinstance(given, str) else None)
-    return Visit(visit.request, visit.site, visit.session, visit.visitor, form)
 
 
 def check_call(visit: Visit) -> None:

@@ -103,6 +103,12 @@ class House:
             await self.core.registry.edit(serial, admin, owner_id=(await self.person(owner)).id)
         return self.core.registry.get(serial)
 
+    def stop_the_clock(self) -> None:
+        """No try is given back while a slow machine makes the next one."""
+        accounts = self.core.accounts
+        for throttle in (accounts._tries, accounts._tries_of_address, self.core.enrolment.throttle):
+            throttle._clock = lambda: 1000.0
+
     async def audit_rows(self) -> int:
         rows = await self.core.audit.rows(limit=1)
         return int(rows[0]["number"]) if rows else 0

@@ -262,3 +262,17 @@ async def test_an_admin_keeps_the_programs(house: House) -> None:
     page = await browser.done("/admin", "/admin/services/home-assistant/delete")
     assert "was removed" in page.notice
     assert house.core.services.authenticate("home-assistant", token) is None
+
+
+async def test_an_outdated_form_does_nothing_and_keeps_what_was_typed(house: House) -> None:
+    await house.module("A-1")
+    browser = await house.browser("technician")
+    fields = {"csrf": "outdated", "name": "Typed with care"}
+    reply = await browser.http.post("/modules/A-1/edit", data=fields)
+    page = Page(reply.text)
+    assert (reply.status_code, house.core.registry.get("A-1").name) == (403, "")
+    assert "out of date" in page.notice
+    form = page.form("/modules/A-1/edit")
+    assert form.fields["name"] == ["Typed with care"]
+    assert (await browser.http.post("/modules/A-1/edit", data=form.filled())).status_code == 303
+    assert house.core.registry.get("A-1").name == "Typed with care"

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from gateway.core.errors import Forbidden, Unauthenticated
 from web.access import Access
-from web.arrival import by_cookie, check_access, with_form
+from web.arrival import by_cookie, check_access, check_token, with_form
 from web.body import BodyLimit
 from web.site import Site
 from web.visit import Visit
@@ -47,8 +47,9 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]
             return RedirectResponse(_login_path(request), 303)
         if page.method == "GET":
             return await page.handler(visit)
+        visit = await with_form(visit)
         try:
-            visit = await with_form(visit)
+            check_token(visit)
         except Forbidden as forbidden:
             if page.stale is None:
                 raise
