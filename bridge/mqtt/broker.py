@@ -4,11 +4,11 @@ Nothing of amqtt listens; the door feeds an external listener packets it has alr
 override by override, and the test in tests/bridge/mqtt that fails without it:
 
 LeanSession                 a state machine and two queues per session, 40 KB (test_memory_of_an_idle_device)
-DoorHandler.__init__        two queues, an event and four tables per connection, 8 KB (the same)
+DoorHandler.__init__        two queues, an event, four tables per connection, 8 KB (the same)
   .init_from_connect        checks that close late or not at all; ours are done (test_malformed.py)
   .serve                    a task per packet, so order is lost (test_order_and_nothing_lost_..)
   .handle_publish           an answer before anything is stored (test_kill_9_loses_nothing_acknowledged)
-  .handle_subscribe         likewise SUBACK (test_sessions_subscriptions_queues_and_retained_survive_a_restart)
+  .handle_subscribe         likewise SUBACK (test_sessions_subscriptions_queues_and_retained_..)
   .handle_unsubscribe       likewise UNSUBACK
 FrontedBroker
   ._handle_client_session   four waiting tasks per connection, take-over by sleeping (test_takeover_..)
