@@ -37,6 +37,7 @@ const FIELDS = {
     element.querySelector("[data-word]").textContent = STATUS_WORDS[value] ?? value;
   },
   reason(element, value) { element.textContent = reason(value); },
+  unstable(element, value) { element.hidden = !value; },
   since: setTime,
   last_seen: setTime,
   location(element, value) {

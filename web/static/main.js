@@ -17,6 +17,7 @@ function refresh(delayMs) {
       const { response, page } = await fetchPage(location.href);
       if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url);
       else if (response.ok) swapRegions(page);
+      else if (response.status === 404) location.reload();
     } catch {
       // The banner says already that the connection is lost; the next change tries again.
     }
