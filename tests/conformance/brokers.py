@@ -70,7 +70,8 @@ def mosquitto_command(port: int, folder: Path) -> list[str]:
 def our_command(port: int, folder: Path) -> list[str]:
     if not (ROOT / (OURS.replace(".", "/") + ".py")).exists():
         pytest.skip(f"{OURS} does not exist")
-    return [sys.executable, "-m", OURS, "--port", str(port), "--data", str(folder / "data.sqlite")]
+    kept = ["--data", str(folder / "data.sqlite"), "--loop", os.environ.get("CONFORMANCE_LOOP", "uvloop")]
+    return [sys.executable, "-m", OURS, "--port", str(port), *kept]
 
 
 COMMANDS = {"mosquitto": mosquitto_command, "ours": our_command}

@@ -4,4 +4,4 @@ from .machine import Machine, play
 
 
 def test_broker_agrees_with_the_model(broker):
-    play(lambda: Machine(broker), examples=120, steps=25)
+    play(lambda: Machine(broker), examples=100, steps=25)

@@ -103,4 +103,4 @@ def check_wills(port: int, queued: set[str], retained: set[str]) -> None:
 
 
 def test_a_restart_forgets_nothing_acknowledged(restartable):
-    play(lambda: Restarting(restartable), examples=5, steps=20)
+    play(lambda: Restarting(restartable), examples=4, steps=15)
