@@ -98,8 +98,9 @@ class Decisions:
             raise
         self._registry.forget_claim(number)
         self._hub.publish(WaitingChanged())
-        self._hub.publish(CredentialsChanged(module.id, "replaced"))
+        # The claimant is told first: what follows ends all sessions but the new token's.
         self._hub.publish(ClaimDecided(module.id, claim.number, "online"))
+        self._hub.publish(CredentialsChanged(module.id, "replaced"))
         return after
 
     async def reject_claim(self, number: int, by: Person) -> None:

@@ -147,8 +147,8 @@ async def test_a_lost_token_is_claimed_beside_the_untouched_module(tmp_path, clo
         assert core.registry.authenticate("MC-1", token) is None
         assert core.registry.authenticate("MC-1", again.token) == ModuleIdentity("MC-1", True)
         assert decided == [
-            CredentialsChanged("MC-1", "replaced"),
             ClaimDecided("MC-1", claim.number, "online"),
+            CredentialsChanged("MC-1", "replaced"),
         ]
         # The sessions that the old token opened end with it, and so does the claim's own.
         assert core.registry.identity_now(live) is None
