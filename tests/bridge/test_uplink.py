@@ -207,7 +207,8 @@ async def test_a_controller_asks_and_is_answered_alone(tmp_path):
         ):
             _, tokens[name] = await house.core.services.add(name, role, ADMIN)
         async with (
-            device(house, "c-one", tokens["one"], "one") as one, device(house, "c-two", tokens["two"], "two") as two,
+            device(house, "c-one", tokens["one"], "one") as one,
+            device(house, "c-two", tokens["two"], "two") as two,
             device(house, "c-r", tokens["r"], "r") as reader, device(house, "MC-1-STN", token) as module,
         ):  # fmt: skip
             for program in (one, two, reader):
