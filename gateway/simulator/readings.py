@@ -69,8 +69,12 @@ MEANS = {
     ("led", "value"): "on",
 }
 
-FLIP, NEXT_WORD = 0.02, 0.03
-STEP, PULL = 0.02, 0.02
+# Chances at each reading, and parts of the span of a number.
+FLIP, NEXT_WORD = 0.01, 0.02
+STEP, PULL = 0.008, 0.004
+# What only a command changes; what is true from the start.
+ONLY_TOLD = frozenset({"estop"})
+TRUE_AT_FIRST = frozenset({"on", "ready"})
 GROWING = "uptime"
 
 
@@ -109,7 +113,7 @@ class Readings:
     def _first(self, key: str, field: Field) -> Any:
         if field.kind in ("number", "integer"):
             return 0.0 if key == GROWING else self._dice.between(*usual(key, field))
-        return self._dice.chance(0.5) if field.kind == "boolean" else words(key)[0]
+        return key in TRUE_AT_FIRST if field.kind == "boolean" else words(key)[0]
 
     def _following(self, key: str, field: Field, seconds: float) -> Any:
         value = self._values[key]
@@ -119,7 +123,7 @@ class Readings:
             moved = self._moved(float(value), *usual(key, field))
             return round(moved) if field.kind == "integer" else moved
         if field.kind == "boolean":
-            return value is not self._dice.chance(FLIP)
+            return value is not (key not in ONLY_TOLD and self._dice.chance(FLIP))
         return self._dice.one_of(words(key)) if self._dice.chance(NEXT_WORD) else value
 
     def _moved(self, value: float, low: float, high: float) -> float:
