@@ -29,13 +29,20 @@ def by_credential(request: Request, site: Site) -> Visit:
         return by_cookie(request, site)
     scheme, _, credential = header.partition(" ")
     if scheme.lower() == "bearer":
-        found = site.core.accounts.sessions.verify(credential.strip())
-        if found is None:
-            raise Unauthenticated("The access token is not valid (any more).")
-        return Visit(request, site, None, found[1], access=found[0])
+        return _by_bearer(request, site, credential.strip())
     if scheme.lower() == "basic":
         return Visit(request, site, None, _service(site, credential))
-    raise Unauthenticated("Authorization takes Bearer (people) or Basic (service accounts).")
+    raise Unauthenticated("Authorization takes a Bearer token, or Basic with a service account.")
+
+
+def _by_bearer(request: Request, site: Site, token: str) -> Visit:
+    """A person's access token, or the token of a service account by itself."""
+    if found := site.core.accounts.sessions.verify(token):
+        session, person = found
+        return Visit(request, site, None, person, access=session)
+    if service := site.core.services.by_token(token):
+        return Visit(request, site, None, service)
+    raise Unauthenticated("The access token is not valid (any more).")
 
 
 def _service(site: Site, credential: str) -> Service:

@@ -172,6 +172,13 @@ async def test_service_accounts_read_and_controllers_act(house: House) -> None:
     await reader.call("POST", "/modules/S-1/commands", 403, json={"command": "start"})
     await controller.call("POST", "/modules/S-1/commands", 202, json={"command": "start"})
     assert house.core.commands.of("S-1")[0].by == "controller-1"
+    _, token = await house.core.services.add("alone", ServiceRole.READER, await house.person("admin"))
+    alone = house.anybody(authorization=f"Bearer {token}")
+    await alone.call("GET", "/modules/S-1", 200)
+    await alone.call("POST", "/modules/S-1/commands", 403, json={"command": "start"})
+    await alone.call("POST", "/auth/logout", 403)
+    await house.core.services.remove("alone", await house.person("admin"))
+    await alone.call("GET", "/modules/S-1", 401)
 
 
 async def test_telemetry_as_json_and_csv(house: House) -> None:
