@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -170,20 +171,26 @@ def _within_bounds(values: Values) -> bool:
         return False
 
 
-def _count(value: Any, depth: int) -> int:
+def _count(container: Any, depth: int) -> int:
     """How many keys there are at all levels; raises `ValueError` beyond a bound (depth, name, number)."""
-    if isinstance(value, dict | list):
-        if depth > MAX_DEPTH:
-            raise ValueError("too deep")
-        if isinstance(value, list):
-            return sum(_count(item, depth + 1) for item in value)
-        for key in value:
-            if not NAME.match(key):
-                raise ValueError("no name")
-        return len(value) + sum(_count(item, depth + 1) for item in value.values())
-    if isinstance(value, int | float) and not -MAX_NUMBER < value < MAX_NUMBER:
-        raise ValueError("not a number that can be kept")
-    return 0
+    if depth > MAX_DEPTH:
+        raise ValueError("too deep")
+    is_object = isinstance(container, dict)
+    if is_object and not all(map(_is_name, container)):
+        raise ValueError("no name")
+    count = len(container) if is_object else 0
+    for item in container.values() if is_object else container:
+        kind = type(item)
+        if kind is dict or kind is list:
+            count += _count(item, depth + 1)
+        elif (kind is float or kind is int) and not -MAX_NUMBER < item < MAX_NUMBER:
+            raise ValueError("not a number that can be kept")
+    return count
+
+
+@lru_cache(maxsize=10_000)
+def _is_name(key: str) -> bool:
+    return NAME.match(key) is not None
 
 
 def _differs(old: Any, new: Any) -> bool:
