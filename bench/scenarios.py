@@ -32,7 +32,7 @@ class Size:
     idle_s: float
 
 
-FULL = Size(rounds=3, flood_s=4, live_s=30, lone_readings=60, pings=1000, idle_s=20)
+FULL = Size(rounds=3, flood_s=3, live_s=20, lone_readings=40, pings=1000, idle_s=10)
 QUICK = Size(rounds=1, flood_s=1, live_s=8, lone_readings=20, pings=200, idle_s=5)
 
 
@@ -51,8 +51,8 @@ async def ingest(start: Start, size: Size) -> Figures:
         for _ in range(size.rounds):
             for count in (FEW, MANY):
                 await load.ask("connect", count=count)
-                await asyncio.sleep(REST_S)
                 for qos in (0, 1):
+                    await quiet(server)
                     rates[qos, count].append(await flood(load, qos, size.flood_s))
         lost = await load.ask("lost")
         memory = server.memory()
@@ -69,6 +69,13 @@ async def flood(load: Worker, qos: int, seconds: float) -> float:
     pilot = await load.ask("flood", count=PILOT, publishers=FEW, qos=qos)
     count = int(min(max(pilot["rate"] * seconds, PILOT), MOST))
     return float((await load.ask("flood", count=count, publishers=FEW, qos=qos))["rate"])
+
+
+async def quiet(server: Server) -> None:
+    """Until the server has done what is left of the step before: comings and goings, writes behind."""
+    for _ in range(60):
+        if await cpu_share(server, REST_S / 4) < 0.05:
+            return
 
 
 async def crowd(start: Start, size: Size) -> Figures:
