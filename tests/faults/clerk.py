@@ -21,6 +21,8 @@ class Answered:
     accounts: dict[str, Account] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
+    services: dict[str, Account] = field(default_factory=dict)
+    desired: dict[str, int] = field(default_factory=dict)  # id: version
 
 
 class Clerk(threading.Thread):
@@ -57,6 +59,9 @@ class Clerk(threading.Thread):
                 self._ask(http, "POST", f"/modules/{id}/approve")
                 self.answered.approved.add(id)
                 self._rename(http, id, f"the {number}th")
+                wanted = {"version": 0, "values": {"number": number}}
+                desired = self._ask(http, "PUT", f"/modules/{id}/desired", wanted)
+                self.answered.desired[id] = desired["version"]
             case 2:
                 self.asked_decisions.add(id)
                 self._ask(http, "POST", f"/modules/{id}/reject", {"reason": f"reason {number}"})
@@ -64,6 +69,9 @@ class Clerk(threading.Thread):
             case 3:
                 seen = self._ask(http, "GET", f"/modules/{id}")
                 self.answered.pending[id] = seen["expires_at"]
+        if number % 5 == 0:
+            made = self._ask(http, "POST", "/service-accounts", {"name": f"program-{number}"})
+            self.answered.services[made["name"]] = Account(made["name"], made["token"])
         if len(self.answered.commands) < MOST_COMMANDS and number % 2:
             words = {"command": ("left", "right")[number % 4 == 1], "expires_in": 3600}
             sent = self._ask(http, "POST", f"/modules/{self._dozing}/commands", words)

@@ -169,6 +169,11 @@ def test_d2_answered_changes_are_kept(aftermath: Aftermath) -> None:
     assert {id for id in answered.approved if status[id] in ("pending", "rejected")} == set()
     assert {id for id in answered.rejected if status[id] != "rejected"} == set()
     assert answered.names == {id: seen[id].json()["name"] for id in answered.names}
+    for id, version in answered.desired.items():
+        seen_desired = aftermath.api.get(f"/modules/{id}/desired").json()
+        assert seen_desired["version"] == version and seen_desired["values"]
+    services = {one["name"] for one in aftermath.api.get("/service-accounts").json()["items"]}
+    assert answered.services and answered.services.keys() <= services
     for id in aftermath.declared:
         assert aftermath.api.get(f"/modules/{id}").json()["status"] == "offline"
 
@@ -184,7 +189,7 @@ def test_d2_tokens_are_kept_and_dead_ones_stay_dead(aftermath: Aftermath) -> Non
     for id in (*list(answered.approved)[:3], *list(answered.pending)[:3]):
         with answered.accounts[id].client(port) as device:
             device.ping()
-    for account in list(aftermath.declared.values())[:2]:
+    for account in (*list(aftermath.declared.values())[:2], *list(answered.services.values())[:2]):
         with account.client(port) as device:
             device.ping()
     for id, token in list(answered.rejected.items())[:3]:
