@@ -15,6 +15,10 @@ TABLE
 if [ -z "$(find /usr/share/fonts /usr/local/share/fonts -name '*.ttf' -print -quit 2>/dev/null)" ]; then
     missing+=(fonts-dejavu-core)
 fi
+# The Node that playwright brings is linked with it.
+if ! ldconfig -p | grep -q 'libatomic\.so\.1'; then
+    missing+=(libatomic1)
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
