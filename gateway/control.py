@@ -102,7 +102,8 @@ def socket_path(settings: Settings) -> Path:
 
 def lock(settings: Settings) -> IO[str]:
     """Take the data folder for this process; raises `Invalid` when another has it."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    # Keys, tokens' digests and the control socket lie there: for its owner only.
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = (settings.data / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

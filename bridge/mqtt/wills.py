@@ -53,6 +53,7 @@ class Wills:
         self._exchange.state.keep_will(
             session.key, session.client_id, as_text(session.principal), words, keepalive_s
         )
+        self._exchange.state.hurry()
 
     def discard(self, session: Session, will: Will | None) -> None:
         """The session ended well."""
@@ -63,6 +64,7 @@ class Wills:
         if will is not None and self._kept.get(key) is will:
             del self._kept[key]
             self._exchange.state.drop_will(key)
+            self._exchange.state.hurry()
 
     def sweep(self) -> None:
         """Publish the wills of clients that have not come back after a restart."""
@@ -85,6 +87,7 @@ class Wills:
         if will.retain:
             exchange.retain(message)
         exchange.deliver(message)
+        exchange.state.hurry()
         if not exchange.gatekeeper.for_gateway(will.topic):
             drop()
             return

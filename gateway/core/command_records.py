@@ -25,10 +25,17 @@ def update_command(command: Command) -> None:
     CommandRow.update(**_changing(command)).where(CommandRow.id == command.id).execute()
 
 
-def load_commands() -> list[Command]:
+def load_waiting() -> list[Command]:
     """All that have not ended, oldest first."""
     query = _with_module().where(CommandRow.status.not_in(list(FINAL_STATUSES)))
     return [_command(row, row.module.id) for row in query.order_by(CommandRow.number)]
+
+
+def load_ended(limit: int) -> list[Command]:
+    """The newest that have ended, oldest first."""
+    query = _with_module().where(CommandRow.status.in_(list(FINAL_STATUSES)))
+    rows = list(query.order_by(CommandRow.number.desc()).limit(limit))
+    return [_command(row, row.module.id) for row in reversed(rows)]
 
 
 def load_page(module_number: int, module_id: str, limit: int) -> list[Command]:

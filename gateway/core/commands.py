@@ -9,7 +9,13 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.core import audit, clock
-from gateway.core.command_records import insert_command, load_commands, load_page, update_command
+from gateway.core.command_records import (
+    insert_command,
+    load_ended,
+    load_page,
+    load_waiting,
+    update_command,
+)
 from gateway.core.errors import Conflict, Full, Invalid, NotFound
 from gateway.core.events import CommandChanged, CredentialsChanged, Hub, ModuleRemoved
 from gateway.core.registry import Registry
@@ -19,6 +25,7 @@ from gateway.storage.store import Store
 
 QUEUE_MAX = 100
 RECENT_MAX = 50
+MOST_LOADED = 20_000
 ACTION_EXPIRY_S = 60
 MAX_EXPIRY_S = 30 * 86400
 # A command that was taken up, or a setting that got no answer, is given up after this long.
@@ -53,8 +60,11 @@ class Commands:
         hub.subscribe(CredentialsChanged, self._credentials_changed)
 
     async def load(self) -> None:
-        for command in await self._store.run(load_commands):
+        waiting, ended = await self._store.run(lambda: (load_waiting(), load_ended(MOST_LOADED)))
+        for command in waiting:
             self._queue(command.module_id).waiting.append(command)
+        for command in ended:
+            self._queue(command.module_id).recent.append(command)
 
     def carry(self, carrier: Carrier) -> None:
         """Add a transport; the first that can deliver does."""
@@ -76,13 +86,13 @@ class Commands:
         command = self._new(module, name, spec_params, by, expires_in_s)
         lock = self._sending.setdefault(module.id, asyncio.Lock())
         async with lock:
-            outdated = self._outdated(module, name)
+            outdated = self._outdated(command)
             if len(self._queue(module.id).waiting) - len(outdated) >= QUEUE_MAX:
                 raise Full(f"{QUEUE_MAX} commands wait for {module.id} already.")
             await self._store.run(lambda: self._insert(module, command))
             if self._registry.numbered(module.number) is None:
                 raise NotFound(f"There is no module {module.id!r} any more.")
-            for older in self._outdated(module, name):
+            for older in self._outdated(command):
                 self._end(older, "canceled", error="A newer one replaced it.")
             self._queue(module.id).waiting.append(command)
         self._hub.publish(CommandChanged(command))
@@ -108,12 +118,13 @@ class Commands:
         insert_command(module.number, command)
         audit.write("command.send", module.id, command.by, command=command.name, id=command.id)
 
-    def _outdated(self, module: Module, name: str) -> list[Command]:
-        """What a new command replaces: the setting of the same name that still waits."""
-        if not self._types.get(module.type).commands[name].keep:
+    def _outdated(self, newer: Command) -> list[Command]:
+        """What a new setting replaces: older ones that still wait and say nothing that it does not."""
+        known = self._types.get(self._registry.get(newer.module_id).type)
+        if not known.commands[newer.name].keep:
             return []
-        waiting = self._queue(module.id).waiting
-        return [command for command in waiting if command.name == name and command.status == "queued"]
+        waiting = self._queue(newer.module_id).waiting
+        return [older for older in waiting if older.status == "queued" and _replaces(newer, older)]
 
     def wake(self, module_id: str) -> None:
         """The module may be listening: send what is next, if nothing is on its way."""
@@ -232,6 +243,14 @@ class Commands:
         queue = self._queues.get(event.module_id) if event.status != "replaced" else None
         for command in tuple(queue.waiting) if queue else ():
             self._end(command, "canceled", error=f"The module was {event.status}.")
+
+
+def _replaces(newer: Command, older: Command) -> bool:
+    """The same setting; one that sets several values at once must set all that the older one did."""
+    return newer.name == older.name and all(
+        not isinstance(value, dict) or value.keys() <= newer.params.get(name, {}).keys()
+        for name, value in older.params.items()
+    )
 
 
 def _overdue(command: Command, now_ms: int) -> tuple[CommandStatus, str] | None:

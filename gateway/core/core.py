@@ -66,6 +66,7 @@ class Core:
             "uuid": module.uuid,
             "name": module.name,
             "location": module.location,
+            "group": module.group,
             "type": module.type,
             "status": presence.state if approved else module.life,
             "reason": presence.reason if approved else module.decision_reason,

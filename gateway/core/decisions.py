@@ -119,7 +119,7 @@ class Decisions:
     ) -> list[tuple[Module, str]]:
         """Modules that a person enters before they ever spoke: approved at once, all or none.
 
-        Each entry has serial, type and optionally name and location. Returns each with its secret: a token,
+        Each entry has serial, type and optionally name, location, group. Returns each with a secret: a token,
         or the shared key with which the device gets its own token at its first registration.
         """
         drafts: list[tuple[Module, Digests]] = []
@@ -153,7 +153,8 @@ class Decisions:
             raise Invalid(f"Entry {line}: {str(entry.get('type'))[:64]!r} is no known type.") from None
         return Module(
             id=serial, number=0, uuid=records.new_uuid(), name=str(entry.get("name") or "")[:200],
-            location=str(entry.get("location") or "")[:200], type=code, life="approved", declared=True,
+            location=str(entry.get("location") or "")[:200],
+            group=str(entry.get("group") or "")[:200], type=code, life="approved", declared=True,
             created_at_ms=clock.now_ms(), decided_by=by, decided_at_ms=clock.now_ms(),
         )  # fmt: skip
 

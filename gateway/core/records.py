@@ -17,7 +17,7 @@ from gateway.storage.models import (
 )
 
 _PLAIN = (
-    "id", "uuid", "name", "location", "type", "life", "declared", "owner_id", "hardware", "firmware",
+    "id", "uuid", "name", "location", "group", "type", "life", "declared", "owner_id", "hardware", "firmware",
     "address", "created_at_ms", "registered_at_ms", "expires_at_ms", "decided_by", "decided_at_ms",
     "decision_reason",
 )  # fmt: skip

@@ -94,7 +94,7 @@ class Registry(Roster):
         module = self.visible(key, by)
         if "owner_id" in fields and not may_manage(by):
             raise Forbidden("Only a technician or an admin gives a module to somebody.")
-        for name in ("name", "location"):
+        for name in ("name", "location", "group"):
             if name in fields and (not isinstance(fields[name], str) or len(fields[name]) > MAX_TEXT):
                 raise Invalid(f"The {name} must be a text of at most {MAX_TEXT} characters.")
         return await self.change(module, by.name, "module.edit", **fields)

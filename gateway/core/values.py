@@ -25,6 +25,7 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str
     name: str
     location: str
+    group: str = ""
     type: int
     life: Life
     declared: bool = False

@@ -108,6 +108,10 @@ class BrokerState:
         self.flush()
         self._store.when_stored(stored)
 
+    def hurry(self) -> None:
+        """Store what was said so far at once, though nobody waits for it."""
+        self.when_stored(_nothing)
+
     def flush(self) -> None:
         if self._changes is not None:
             changes, self._changes = self._changes, None
@@ -176,3 +180,7 @@ class BrokerState:
 
     def drop_will(self, key: str) -> None:
         self._delete(BrokerWill, key)
+
+
+def _nothing() -> None:
+    """Nobody waits."""

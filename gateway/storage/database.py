@@ -101,10 +101,7 @@ def open_database(url: str, lock_timeout_s: float) -> Database:
         options = {"pragmas": SQLITE_PRAGMAS, "timeout": lock_timeout_s}
     db: Any = connect(url, **options)
     db.connect()
-    if not proxy.obj or proxy.obj.is_closed():
-        proxy.initialize(db)
-    else:
-        raise RuntimeError("This process has a database open already.")
+    proxy.initialize(db)
     Runner(db, directory=str(MIGRATIONS)).up()
     return Database(db)
 

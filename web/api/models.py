@@ -34,6 +34,7 @@ class ModuleOut(BaseModel):
     uuid: str
     name: str
     location: str
+    group: str
     type: int
     status: Literal["pending", "rejected", "offline", "online", "sleeping", "unknown"]
     reason: str
@@ -75,6 +76,7 @@ class ModulePage(BaseModel):
 class ModulePatch(Model):
     name: str | None = Field(None, max_length=MAX_TEXT)
     location: str | None = Field(None, max_length=MAX_TEXT)
+    group: str | None = Field(None, max_length=MAX_TEXT)
     owner_id: int | None = Field(None, ge=1)
 
 

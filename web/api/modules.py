@@ -52,9 +52,9 @@ async def get(call: Call) -> Any:
 async def change(call: Call) -> Any:
     fields = call.body.model_dump(exclude_unset=True)
     if not fields:
-        raise Invalid("Nothing to change was sent; it can be name, location and owner_id.")
-    if None in (fields.get("name", ""), fields.get("location", "")):
-        raise Invalid("Name and location are texts, never null.")
+        raise Invalid("Nothing to change was sent; it can be name, location, group and owner_id.")
+    if None in (fields.get(name, "") for name in ("name", "location", "group")):
+        raise Invalid("Name, location and group are texts, never null.")
     core = call.visit.site.core
     if fields.get("owner_id") is not None:
         core.accounts.people.get(fields["owner_id"])

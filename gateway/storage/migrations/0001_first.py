@@ -40,6 +40,7 @@ class ModuleRow(Base):
     uuid = CharField(36, unique=True)
     name = TextField()
     location = TextField()
+    group = TextField(default="")
     type = IntegerField()
     life = CharField(16)
     declared = BooleanField(default=False)
