@@ -24,17 +24,20 @@ MAX_NUMBER = 10**300
 # Of one module, those within objects included, so that invented keys cannot fill memory.
 MAX_SERIES = 500
 CLOCK_TOLERANCE_MS = 24 * 3600 * 1000
+# So far ahead of the clock our own times may have run before a restart, when readings came faster than 1/ms.
+AHEAD_MS = 10_000
 
 Values = Mapping[str, Any]
 
 
 class _Latest(msgspec.Struct):
-    """The newest value of each key of one module, and the time and series of each."""
+    """The newest value of each key of one module, the time and series of each, and the last time we gave."""
 
     number: int
     values: dict[str, Any]
     at_ms: dict[str, int]
     series: dict[str, int]
+    given_ms: dict[str, int]
 
     def has_room(self, key: str) -> bool:
         return key in self.series or len(self.series) < MAX_SERIES
@@ -64,7 +67,10 @@ class Telemetry:
                 continue
             latest = self._of(module)
             latest.series[key] = series
-            latest.at_ms[key] = min(ts_ms, clock.now_ms())
+            now_ms = clock.now_ms()
+            latest.at_ms[key] = min(ts_ms, now_ms)
+            # What was recorded must not be written over by what comes now.
+            latest.given_ms[key] = min(ts_ms, now_ms + AHEAD_MS)
             if not leaf and ts_ms:
                 latest.values[key] = value
 
@@ -119,8 +125,8 @@ class Telemetry:
     def _record(self, latest: _Latest, key: str, value: Any, at_ms: int | None) -> bool:
         if at_ms is None:
             # Two readings within a millisecond are two readings: the later moves on by one.
-            at_ms = max(clock.now_ms(), latest.at_ms.get(key, 0) + 1)
-            latest.at_ms[key] = at_ms
+            at_ms = max(clock.now_ms(), latest.given_ms.get(key, 0) + 1)
+            latest.given_ms[key] = latest.at_ms[key] = at_ms
         kept = self._append(latest, key, value, at_ms, leaf=False)
         if isinstance(value, dict):
             for path, leaf in _leaves(key, value):
@@ -147,7 +153,7 @@ class Telemetry:
         return series
 
     def _of(self, module: Module) -> _Latest:
-        return self._latest.setdefault(module.id, _Latest(module.number, {}, {}, {}))
+        return self._latest.setdefault(module.id, _Latest(module.number, {}, {}, {}, {}))
 
     def _module_removed(self, event: ModuleRemoved) -> None:
         self._latest.pop(event.module.id, None)

@@ -122,3 +122,20 @@ def test_u12_stops_with_a_packet_half_sent(house: House) -> None:
             device.wait_closed()
         house.start()
         wait_until(lambda: house.answers("/readyz"), "the gateway")
+
+
+def test_d1_readings_faster_than_the_clock_survive_a_kill(house: House) -> None:
+    """Each reading has a millisecond of its own, so a burst runs ahead of the clock; what comes after a quick
+    restart must not take the places of those before."""
+    with house.api() as api:
+        (talker,) = house.declare({"TALKER": 7}).values()
+        for life in range(2):
+            with talker.client(house.mqtt_port) as device:
+                for batch in range(5):
+                    first = (life * 5 + batch) * 1000
+                    readings = json.dumps([{"n": first + number} for number in range(1000)]).encode()
+                    device.publish(talker.topic("up", "telemetry"), readings, qos=1)
+            if not life:
+                house.kill9()
+                house.start()
+        assert history(api, "TALKER", "n") == list(range(10_000))

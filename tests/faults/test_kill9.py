@@ -60,19 +60,20 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             device.subscribe((modules[DOZING].topic("down", "#"), 1))
         with reader.client(house.mqtt_port, clean=False) as program:
             program.subscribe(("gw/1/+/out/event/#", 1))
-        found = run(house, api, modules, reader)
-        with closing(found.browser):
-            yield found
+        with closing(log_in_by_form(house.url, house.password)) as browser:
+            yield run(house, api, modules, reader, browser)
 
 
-def run(house: House, api: httpx.Client, modules: dict[str, Account], reader: Account) -> Aftermath:
+def run(
+    house: House, api: httpx.Client, modules: dict[str, Account], reader: Account, browser: httpx.Client
+) -> Aftermath:
     reporters = [Reporter(house.mqtt_port, modules[id]) for id in REPORTERS]
     exacts = [Exact(house.mqtt_port, modules[id]) for id in EXACTS]
     eventful = Reporter(house.mqtt_port, modules[EVENTS], event="color")
     clerk = Clerk(house.url, api.headers["Authorization"].split()[1], DOZING)
     found = Aftermath(
         house, api, reporters, exacts, eventful, clerk, modules[DOZING], reader, {},
-        log_in_by_form(house.url, house.password), [], [], [], f"seed {seed()}",
+        browser, [], [], [], f"seed {seed()}",
     )  # fmt: skip
     tokens = login(house)
     workers = [*reporters, *exacts, eventful, clerk]
