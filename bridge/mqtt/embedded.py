@@ -106,8 +106,6 @@ class EmbeddedLink:
         if retain:
             self._exchange.retain(message, bounded=False)
         self._exchange.deliver(message, only_for)
-        # In this turn of the loop, so that it is in the transaction of whatever caused it.
-        self._state.flush()
 
     def listens(self, client_id: str, topic: str) -> bool:
         return self._exchange.listens(client_id, topic)

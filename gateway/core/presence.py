@@ -54,6 +54,7 @@ class PresenceBook:
         self._now_s = monotonic_s
         self._entries: dict[str, _Entry] = {}
         self._unsaved: set[str] = set()
+        self._gathering = False
         self._saved_s = 0.0
         hub.subscribe(ModuleChanged, self._module_changed)
         hub.subscribe(ModuleRemoved, self._module_removed)
@@ -133,11 +134,15 @@ class PresenceBook:
             self.save()
 
     def save(self) -> None:
-        """Write last-seen times behind."""
-        unsaved, self._unsaved = self._unsaved, set()
+        """Write behind what is not stored yet: each module once, however often it came and went."""
+        if self._unsaved and not self._gathering:
+            self._gathering = True
+            self._store.gather(self._rows)
+
+    def _rows(self) -> Callable[[], None]:
+        unsaved, self._unsaved, self._gathering = self._unsaved, set(), False
         rows = [row for id in unsaved if (row := self._row(id)) is not None]
-        if rows:
-            self._store.submit(lambda: upsert(PresenceRow, rows))
+        return lambda: upsert(PresenceRow, rows)
 
     # Within
 
@@ -158,9 +163,8 @@ class PresenceBook:
         before, entry.state, entry.reason, entry.since_ms = entry.state, state, reason, clock.now_ms()
         if state == "unknown":
             entry.heard_s = self._now_s()
-        self._unsaved.discard(module_id)
-        if (row := self._row(module_id)) is not None:
-            self._store.submit(lambda: upsert(PresenceRow, [row]))
+        self._unsaved.add(module_id)
+        self.save()
         self._count_flip(module_id, entry)
         self._hub.publish(PresenceChanged(module_id, before, state, reason, entry.since_ms))
 

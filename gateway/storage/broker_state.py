@@ -1,10 +1,9 @@
-"""The embedded broker's memory on disk: rows gathered within one turn of the loop, written as one job.
+"""The embedded broker's memory on disk: rows gathered until the next transaction leaves, written as one job.
 
-Only the last word about a row is written, so a message that was queued and acknowledged at once costs one
-statement. All rows gathered in one synchronous stretch of code become durable together.
+Only the last word about a row is written, so that what changes often costs no more than what changes once: a
+flood of changes cannot outrun the disk. Rows share the transaction of whatever is stored in the same turn.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -30,33 +29,35 @@ class Writer(Protocol):
 
     async def run(self, work: Callable[[], T]) -> T: ...
 
-    def submit(self, work: Callable[[], object]) -> None: ...
+    def gather(self, prepare: Callable[[], Callable[[], object]]) -> None: ...
 
     def when_stored(self, stored: Callable[[], None]) -> None: ...
 
 
 class Changes:
-    """The last word about each row since the last flush; None deletes it."""
+    """The last word about each row since the last transaction, by its key's first part; None deletes it."""
 
     def __init__(self) -> None:
         self.wiped: set[str] = set()
-        self.rows: dict[type[Base], dict[Key, Row | None]] = {table: {} for table in BROKER_TABLES}
+        self.rows: dict[type[Base], dict[str, dict[Key, Row | None]]] = {table: {} for table in BROKER_TABLES}
+
+    def put(self, table: type[Base], key: Key, row: Row | None) -> None:
+        self.rows[table].setdefault(key[0], {})[key] = row
 
     def wipe(self, key: str) -> None:
         self.wiped.add(key)
         for table in BY_SESSION:
-            rows = self.rows[table]
-            for stale in [row for row in rows if row[0] == key]:
-                del rows[stale]
+            self.rows[table].pop(key, None)
 
     def write(self) -> None:
         """One transaction's work, on the database's thread."""
         for table in BY_SESSION:
             _many(table, _delete_sql(table, 1), [(key,) for key in self.wiped])
-        for table, rows in self.rows.items():
-            gone = [key for key, row in rows.items() if row is None]
+        for table, by_session in self.rows.items():
+            rows = [item for some in by_session.values() for item in some.items()]
+            gone = [key for key, row in rows if row is None]
             _many(table, _delete_sql(table, len(_key_columns(table))), gone)
-            _many(table, _put_sql(table), [row for row in rows.values() if row is not None])
+            _many(table, _put_sql(table), [row for _, row in rows if row is not None])
 
 
 def _many(table: type[Base], sql: str, rows: list[Any]) -> None:
@@ -105,29 +106,27 @@ class BrokerState:
 
     def when_stored(self, stored: Callable[[], None]) -> None:
         """Call back once everything said before is on disk."""
-        self.flush()
         self._store.when_stored(stored)
 
     def hurry(self) -> None:
         """Store what was said so far at once, though nobody waits for it."""
         self.when_stored(_nothing)
 
-    def flush(self) -> None:
-        if self._changes is not None:
-            changes, self._changes = self._changes, None
-            self._store.submit(changes.write)
-
     def _gathered(self) -> Changes:
         if self._changes is None:
             self._changes = Changes()
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._store.gather(self._leave)
         return self._changes
 
+    def _leave(self) -> Callable[[], None]:
+        changes, self._changes = self._changes or Changes(), None
+        return changes.write
+
     def _put(self, table: type[Base], key: Key, *rest: Any) -> None:
-        self._gathered().rows[table][key] = (*key, *rest)
+        self._gathered().put(table, key, (*key, *rest))
 
     def _delete(self, table: type[Base], *key: Any) -> None:
-        self._gathered().rows[table][key] = None
+        self._gathered().put(table, key, None)
 
     def keep_session(self, key: str, client_id: str, principal: str, connected: bool) -> None:
         self._put(BrokerSession, (key,), client_id, principal, connected)
@@ -159,9 +158,7 @@ class BrokerState:
         self._delete(BrokerMessage, key, number)
 
     def received(self, key: str, number: int) -> None:
-        """Handed on at once: what the store was given in this turn of the loop shares its transaction."""
         self._put(BrokerReceived, (key, number))
-        self.flush()
 
     def released(self, key: str, number: int) -> None:
         self._delete(BrokerReceived, key, number)

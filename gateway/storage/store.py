@@ -26,11 +26,20 @@ MAX_JOBS_WAITING = 200_000
 
 @dataclass(slots=True)
 class _Waiting:
-    """A job and who waits for it: an answer, a notice that it is stored, or nobody."""
+    """A job and who waits for it: an answer, a notice that it is stored, or nobody.
+
+    `prepare` makes the job's work when the batch leaves.
+    """
 
     job: Job
     answer: "asyncio.Future[Any] | None" = None
     stored: Callable[[], None] | None = None
+    prepare: Callable[[], Callable[[], object]] | None = None
+
+    def due(self) -> Job:
+        if self.prepare is not None:
+            self.job.work, self.prepare = self.prepare(), None
+        return self.job
 
 
 @dataclass(slots=True)
@@ -117,6 +126,15 @@ class Store:
         self._next.jobs.append(_Waiting(Job(work)))
         self._due_within(WRITE_BEHIND_S)
 
+    def gather(self, prepare: Callable[[], Callable[[], object]]) -> None:
+        """Write behind the work that `prepare` returns when the next transaction leaves.
+
+        Until then its caller may gather more; all of that shares the transaction of what is handed in
+        meanwhile.
+        """
+        self._next.jobs.append(_Waiting(Job(None), prepare=prepare))
+        self._due_within(WRITE_BEHIND_S)
+
     def append(self, sql: str, row: Row) -> bool:
         """One row of a bulk insert, written behind. False when too many wait already: it was not taken."""
         if self._rows_waiting >= MAX_ROWS_WAITING:
@@ -160,7 +178,7 @@ class Store:
         batch, self._next = self._next, _Batch()
         self._due.clear()
         self._cancel_timer()
-        jobs = [waiting.job for waiting in batch.jobs]
+        jobs = [waiting.due() for waiting in batch.jobs]
         self._committing = True
         try:
             self.dropped += await self._on_thread(lambda: self._database.commit(jobs, batch.rows))

@@ -18,8 +18,8 @@ class ForgetfulStore:
     async def run(self, work: Callable[[], Any]) -> Any:
         return []
 
-    def submit(self, work: Callable[[], object]) -> None:
-        pass
+    def gather(self, prepare: Callable[[], Callable[[], object]]) -> None:
+        asyncio.get_running_loop().call_soon(prepare)
 
     def when_stored(self, stored: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_soon(stored)
