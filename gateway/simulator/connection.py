@@ -9,6 +9,7 @@ from bridge.mqtt.packets import CONNACK, PUBACK, PUBLISH, SUBACK, Malformed, ack
 from gateway.simulator.packets import DISCONNECT_BYTES, PINGREQ_BYTES, Login, connect, subscribe, whole
 
 ANSWER_S = 30.0
+CLOSED_WITHIN_S = 5.0
 # What may wait to be sent before readings that need no acknowledgement are left out.
 FULL_BYTES = 64 * 1024
 OPENING = 0
@@ -96,11 +97,19 @@ class Connection(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """Say goodbye; what was written still leaves."""
-        if not self.lost:
-            self._transport.write(DISCONNECT_BYTES)
+        """Say goodbye, and leave the closing to the broker.
+
+        A socket closed with something unread in it resets the connection, and the goodbye could get lost.
+        """
+        if self.lost:
+            return
+        self._transport.write(DISCONNECT_BYTES)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(CLOSED_WITHIN_S, self._transport.abort)
+        else:
             self._transport.close()
-            self._end()
+        self._end()
 
     def drop(self) -> None:
         """As when the power goes."""
@@ -133,6 +142,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if self.lost:
+            return
         buffer, used = self._rest + data, 0
         try:
             for first, body, end in whole(buffer):

@@ -13,7 +13,7 @@ from gateway.simulator.place import Place, Tally
 from gateway.simulator.profiles import Profile
 from gateway.simulator.tokens import Tokens
 
-FAREWELL_S = 0.3
+FAREWELL_S = 1.0
 STATES = ("enrolling", "pending", "online", "sleeping", "turned away")
 
 
