@@ -23,7 +23,8 @@ run: install
 test: install $(VENV)/installed-test
 	@.ci/debian-packages.sh
 	@$(VENV)/bin/python tests/device/micropython.py > $(VENV)/micropython-command
-	$(VENV)/bin/pytest $(ARGS)
+	@# Most tests wait for processes and sockets, so three at a time suit two cores; a file stays together.
+	$(VENV)/bin/pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check .
