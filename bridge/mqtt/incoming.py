@@ -12,6 +12,8 @@ from bridge.mqtt.session import Session, Settling
 
 log = logging.getLogger(__name__)
 MAX_DECISIONS = 256
+# Longer topics are allowed, but decided anew each time, so that they cannot fill memory.
+MAX_REMEMBERED_BYTES = 512
 
 
 @dataclass(slots=True)
@@ -163,7 +165,8 @@ class Incoming:
         decision = Decision(topic, allowed, allowed and gatekeeper.for_gateway(topic))
         if len(self._decisions) >= MAX_DECISIONS:
             self._decisions.clear()
-        self._decisions[raw] = decision
+        if len(raw) <= MAX_REMEMBERED_BYTES:
+            self._decisions[raw] = decision
         return decision
 
     def reconsider(self) -> None:

@@ -21,6 +21,7 @@ INSERT = (
     " DO UPDATE SET number = excluded.number, text = excluded.text"
 )
 MAX_NUMBER = 10**300
+MAX_NAME = 64
 # Of one module, those within objects included, so that invented keys cannot fill memory.
 MAX_SERIES = 500
 CLOCK_TOLERANCE_MS = 24 * 3600 * 1000
@@ -182,7 +183,8 @@ def _count(container: Any, depth: int) -> int:
     if depth > MAX_DEPTH:
         raise ValueError("too deep")
     is_object = isinstance(container, dict)
-    if is_object and not all(map(_is_name, container)):
+    # The length first: what is remembered of names must not be for a device to choose.
+    if is_object and not all(len(key) <= MAX_NAME and _is_name(key) for key in container):
         raise ValueError("no name")
     count = len(container) if is_object else 0
     for item in container.values() if is_object else container:

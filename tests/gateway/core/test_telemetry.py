@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.core import telemetry
 from gateway.core.errors import Invalid
 from gateway.core.events import TelemetryChanged
 from gateway.core.telemetry import MAX_SERIES
@@ -200,3 +201,16 @@ async def test_readings_of_a_deleted_module_never_turn_up_in_another(tmp_path):
         assert core.telemetry.latest("MC-2") == {}
         core.telemetry.report(other, {"mine": 3})
         assert [value for _, value in await core.history.points("MC-2", "mine")] == [3]
+
+
+async def test_long_names_are_not_remembered(tmp_path):
+    async with open_heart(tmp_path) as core:
+        module, _ = await approved(core)
+        before = names_remembered()
+        for number in range(50):
+            core.telemetry.report(module, {f"{number:065d}": 1})
+        assert names_remembered() == before and core.telemetry.set_aside["MC-1"] == 50
+
+
+def names_remembered():
+    return telemetry._is_name.cache_info().currsize
