@@ -17,6 +17,7 @@ from pydantic_settings import (
 CONFIG_FILE = Path("passerelle.toml")
 MIN_KEY_BYTES = 32
 # Devices and browsers of the house come from outside, so both doors listen on every interface.
+DIALECTS = frozenset({"modules", "clients", "browsers"})
 EVERY_INTERFACE = str(IPv4Address(0))
 
 
@@ -42,6 +43,9 @@ class Settings(BaseSettings):
     pending_ttl: int = Field(3600, ge=1, le=30 * 86400, description="Seconds a newcomer waits for approval")
     pending_max: int = Field(200, ge=1, le=100_000, description="How many may wait at once")
     rate_limits: bool = Field(True, description="on or off (off: benchmarks only)")
+    compat: str = Field(
+        "on", description="Older spellings of events: on, off, or some of modules,clients,browsers"
+    )
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for the web and MQTT")
     tls_key: Path | None = Field(None, description="Its private key (PEM)")
     log_format: Literal["text", "json"] = Field("text", description="Log lines as text or JSON")
@@ -52,6 +56,14 @@ class Settings(BaseSettings):
         words = value.split("/")
         if not all(words) or any(set(word) & set("+#$\0") for word in words):
             raise ValueError(f"Topic root {value!r} must be words joined by '/', without wildcards or '$'.")
+        return value
+
+    @field_validator("compat")
+    @classmethod
+    def _known_dialects(cls, value: str) -> str:
+        if unknown := _dialects(value) - DIALECTS:
+            known = ", ".join(sorted(DIALECTS))
+            raise ValueError(f"Compat is on, off, or some of {known}; {min(unknown)!r} is none.")
         return value
 
     @field_validator("database_url")
@@ -80,6 +92,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
+    def compat_dialects(self) -> frozenset[str]:
+        """The dialects whose older spellings are understood and spoken."""
+        return _dialects(self.compat)
+
+    @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data / 'passerelle.db'}"
 
@@ -96,6 +113,12 @@ class Settings(BaseSettings):
         """The key that signs tokens; made on first use and kept, readable by its owner only."""
         given = self.secret_key.get_secret_value()
         return given or kept_secret(self.data / "secret.key")
+
+
+def _dialects(compat: str) -> frozenset[str]:
+    words = {"on": DIALECTS, "true": DIALECTS, "off": frozenset[str](), "false": frozenset[str]()}
+    listed = frozenset(word.strip() for word in compat.split(",") if word.strip())
+    return words.get(compat.strip().lower(), listed)
 
 
 def unknown_variables() -> list[str]:

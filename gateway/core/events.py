@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.core.values import Command, Join, Module
+from gateway.core.rights import Person
+from gateway.core.values import Command, Join, Maintenance, Module
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,14 @@ class CommandChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CommandSent(Event):
+    """A person sent this command; `CommandChanged` tells the rest of its life."""
+
+    command: Command
+    person_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredChanged(Event):
     module_id: str
 
@@ -108,8 +117,13 @@ class JoinChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted(Event):
+    """Somebody logged in; `kind` is `browser` or `api`."""
+
     person_id: int
     username: str
+    session_id: int
+    kind: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,7 @@ class SessionsEnded(Event):
 
     person_id: int
     session_ids: tuple[int, ...] | None
+    username: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,28 @@ class ServiceChanged(Event):
     """A service account was made, changed or removed."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRemoved(Event):
+    """A program registered over `client.to.instance` was removed by an admin: its live session ends."""
+
+    client_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceChanged(Event):
+    maintenance: Maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPerformed(Event):
+    """A person did something that the audit trail holds; `action` and `subject` are the trail's words."""
+
+    action: str
+    subject: str
+    by: Person
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.core.values import Claim, Module
 from gateway.storage.models import (
+    ClaimCodeRow,
     ClaimRow,
     CommandRow,
     DesiredRow,
@@ -14,6 +15,7 @@ from gateway.storage.models import (
     PresenceRow,
     ReadingRow,
     SeriesRow,
+    StandingRow,
 )
 
 _PLAIN = (
@@ -22,7 +24,7 @@ _PLAIN = (
     "decision_reason",
 )  # fmt: skip
 _CLAIM = ("hardware", "firmware", "address", "created_at_ms", "expires_at_ms")
-_OWNED = (ClaimRow, CommandRow, DesiredRow, PresenceRow, SeriesRow)
+_OWNED = (ClaimRow, ClaimCodeRow, CommandRow, DesiredRow, PresenceRow, SeriesRow, StandingRow)
 
 
 class Digests(msgspec.Struct, frozen=True):

@@ -83,7 +83,7 @@ class Sessions:
 
         session = await self._store.run(work)
         self._keep(session, values["token_digest"], "")
-        self._hub.publish(SessionStarted(person.id, person.name))
+        self._hub.publish(SessionStarted(person.id, person.name, session.id, kind, address))
         return session, token
 
     def find(self, token: str | None) -> tuple[Session, Person] | None:

@@ -95,6 +95,16 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether only admins may log in now, why, and who said so."""
+
+    on: bool = False
+    reason: str = ""
+    by: str = ""
+    by_id: int | None = None
+    since_ms: int | None = None
+
+
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a module is there, why we think so and since when (UTC ms)."""
 
