@@ -17,7 +17,9 @@ from bridge.mqtt.limits import Limits
 from bridge.mqtt.outward import Outward
 from bridge.mqtt.uplink import Uplink
 from bridge.mqtt.websocket import MqttWebsocket
-from bridge.sockets.browsers import Browsers, make_server
+from bridge.sockets.browsers import Browsers
+from bridge.sockets.hall import Hall
+from bridge.sockets.server import make_server
 from bridge.tasks import Tasks
 from bridge.topics import Topics
 from gateway.control import Control
@@ -65,7 +67,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
         # Browsers: pages and calls over HTTP, events over Socket.IO, MQTT over websocket.
         sio = make_server(settings.public_url)
-        browsers = Browsers(core, sio)
+        hall = Hall(sio, rate_limits=settings.rate_limits)
+        Browsers(core, hall)
         web = create_app(
             core,
             mounts=[WebSocketRoute("/mqtt", MqttWebsocket(link))],
@@ -77,7 +80,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.watch(core.store.writer)
         duties.start(core.tick_for_ever(), "clock")
         duties.start(outward.run(), "out topics")
-        duties.start(browsers.run(), "browsers")
+        duties.start(hall.run(), "sockets")
         yield Gateway(core, link, socketio.ASGIApp(sio, web))
 
 

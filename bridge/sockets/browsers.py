@@ -1,17 +1,15 @@
 """Browsers over Socket.IO: who they are, what they ask, what they are told."""
 
-import asyncio
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
 
 import socketio
 
 from bridge.sockets.audience import Audience, Browser
 from bridge.sockets.feed import Feed
-from bridge.sockets.speaker import FastJson, Speaker
-from bridge.sockets.strangers import REFUSED_S, Strangers
+from bridge.sockets.hall import Hall
+from bridge.sockets.strangers import REFUSED_S
 from bridge.sockets.telling import Telling
 from gateway.core import clock
 from gateway.core.core import Core
@@ -20,43 +18,23 @@ from gateway.core.events import SessionsEnded
 from gateway.core.rights import Person, Role
 from gateway.core.sessions import COOKIE
 
-MAX_MESSAGE = 1_000_000
 MAX_WATCHED = 10_000
 MAX_PAGE = 64
 
 
-def make_server(public_url: str) -> socketio.AsyncServer:
-    """The Socket.IO server: pages of our own origin only, bounded messages, quiet."""
-    public_host = urlsplit(public_url).netloc
-
-    def is_ours(origin: str, environ: Mapping[str, Any]) -> bool:
-        # By host alone: a proxy may speak TLS where we do not.
-        return urlsplit(origin).netloc in {public_host, environ.get("HTTP_HOST")} - {""}
-
-    return socketio.AsyncServer(
-        async_mode="asgi",
-        cors_allowed_origins=is_ours,
-        max_http_buffer_size=MAX_MESSAGE,
-        json=FastJson,
-        logger=False,
-        engineio_logger=False,
-    )
-
-
 class Browsers:
-    """Constructed by the roof; `run` sends, sweeps and ends with its task."""
+    """People's tabs: the audience of the feed and of all that is told."""
 
-    def __init__(self, core: Core, sio: socketio.AsyncServer) -> None:
+    def __init__(self, core: Core, hall: Hall) -> None:
         self._core = core
-        self._sio = sio
-        self._strangers = Strangers(sio)
+        self._strangers = hall.strangers
         self.audience = Audience()
-        self.speaker = Speaker(sio)
+        self.speaker = hall.speaker
         self.feed = Feed(core, self.audience, self.speaker)
         self._telling = Telling(core, self.audience, self.speaker)
         core.hub.subscribe(SessionsEnded, self._sessions_ended)
-        sio.on("connect", self._connect)
-        sio.on("disconnect", self._disconnect)
+        hall.on_arrival(self._arrived)
+        hall.on_leave(self._left)
         for event, handler in {
             "client:authenticate": self._authenticate,
             "register_page": self._page,
@@ -67,31 +45,24 @@ class Browsers:
             "module_command": self._command,
             "request_module_states": self._states,
         }.items():
-            sio.on(event, handler)
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.speaker.run())
-            group.create_task(self._strangers.run())
+            hall.on(event, handler)
 
     # Coming and going
 
-    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any = None) -> None:
+    def _arrived(self, sid: str, environ: Mapping[str, Any], auth: Any) -> bool:
         proof = _proof(environ, auth)
         if proof is None:
-            if not self._strangers.enter(sid):
-                raise socketio.exceptions.ConnectionRefusedError("Too many connections wait to log in.")
-            return
+            return False
         found = self._core.accounts.sessions.verify(proof) if _is_jwt(proof) else None
         found = found or self._core.accounts.sessions.find(proof)
         if found is None:
             raise socketio.exceptions.ConnectionRefusedError("This session is not valid (any more).")
         session, person = found
         self.audience.enter(Browser(sid, person, session.id))
+        return True
 
-    async def _disconnect(self, sid: str, *_: Any) -> None:
+    def _left(self, sid: str, reason: str) -> None:
         self.audience.leave(sid)
-        self._strangers.leave(sid)
 
     def _sessions_ended(self, event: SessionsEnded) -> None:
         for sid in self.audience.in_sessions(event.person_id, event.session_ids):

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import socketio
 
 log = logging.getLogger(__name__)
@@ -15,18 +14,6 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 20_000
 # A browser with more packets than this before it is behind: it gets merged values until it has caught up.
 MOST_UNREAD = 4
-
-
-class FastJson:
-    """The JSON that python-socketio writes and reads, by msgspec."""
-
-    @staticmethod
-    def dumps(data: Any, **_: Any) -> str:
-        return msgspec.json.encode(data).decode()
-
-    @staticmethod
-    def loads(text: str | bytes, **_: Any) -> Any:
-        return msgspec.json.decode(text)
 
 
 class Speaker:

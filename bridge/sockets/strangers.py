@@ -18,6 +18,7 @@ class Strangers:
     def __init__(self, sio: socketio.AsyncServer) -> None:
         self._sio = sio
         self._due_s: dict[str, float] = {}
+        self._hurried: set[str] = set()
         self._silent_since_s: dict[str, float] = {}
         self.refused = 0
 
@@ -31,9 +32,16 @@ class Strangers:
 
     def leave(self, sid: str) -> None:
         self._due_s.pop(sid, None)
+        self._hurried.discard(sid)
+
+    def renew(self, sid: str) -> None:
+        """It goes on asking, so it may stay as long again; unless it must be gone."""
+        if sid in self._due_s and sid not in self._hurried:
+            self._due_s[sid] = _now_s() + STRANGER_S
 
     def hurry(self, sid: str, within_s: float = 0.0) -> None:
         """It must be gone by then; asking again gives no more time."""
+        self._hurried.add(sid)
         self._due_s[sid] = min(self._due_s.get(sid, float("inf")), _now_s() + within_s)
 
     async def run(self) -> None:

@@ -1,0 +1,66 @@
+"""The Socket.IO server as we run it: our origins, bounded messages, events in order, nothing forged."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import socketio
+
+from gateway.core.sessions import COOKIE
+
+MAX_MESSAGE = 1_000_000
+# What the library calls itself; from a client they would be taken for its own word.
+RESERVED = frozenset({"connect", "disconnect", "connect_error", "*"})
+
+
+Handler = Callable[[str, str | None, int | None, Any], Awaitable[None]]
+
+
+class FastJson:
+    """The JSON that python-socketio writes and reads, by msgspec."""
+
+    @staticmethod
+    def dumps(data: Any, **_: Any) -> str:
+        return msgspec.json.encode(data).decode()
+
+    @staticmethod
+    def loads(text: str | bytes, **_: Any) -> Any:
+        return msgspec.json.decode(text)
+
+
+def make_server(public_url: str) -> Any:
+    """The server for all dialects; `public_url` is an origin of ours beside the request's own host."""
+    public_host = urlsplit(public_url).netloc
+
+    def is_ours(origin: str, environ: Mapping[str, Any]) -> bool:
+        """A web page must be ours. A device's library may send what is no page's origin, but then a cookie
+        proves nothing."""
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") and origin != "null":
+            return f"{COOKIE}=" not in str(environ.get("HTTP_COOKIE", ""))
+        # By host alone: a proxy may speak TLS where we do not.
+        return parts.netloc in {public_host, environ.get("HTTP_HOST")} - {""}
+
+    server: Any = socketio.AsyncServer(
+        async_mode="asgi",
+        async_handlers=False,
+        cors_allowed_origins=is_ours,
+        max_http_buffer_size=MAX_MESSAGE,
+        json=FastJson,
+        logger=False,
+        engineio_logger=False,
+    )
+    server._handle_event = _only_events(server._handle_event)
+    return server
+
+
+def _only_events(handle: Handler) -> Handler:
+    """Drop what is no client's event: nobody else says that a socket came or went."""
+
+    async def handle_event(eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        is_event = isinstance(data, list) and bool(data) and isinstance(data[0], str)
+        if is_event and data[0] not in RESERVED:
+            await handle(eio_sid, namespace, id, data)
+
+    return handle_event
