@@ -9,19 +9,25 @@ from typing import Any
 from gateway.core import audit
 from gateway.core.accounts import Accounts
 from gateway.core.audit import Audit
+from gateway.core.clients import Clients
 from gateway.core.commands import Commands
 from gateway.core.decisions import Decisions
 from gateway.core.desired import Desired
 from gateway.core.enrolment import Enrolment
 from gateway.core.events import Hub
 from gateway.core.history import History
+from gateway.core.instance import Instance
 from gateway.core.joining import Joining
+from gateway.core.mailbox import Mailbox
+from gateway.core.maintenance import MaintenanceMode
 from gateway.core.own_types import OwnTypes
+from gateway.core.ownership import Ownership
 from gateway.core.people import People
 from gateway.core.presence import PresenceBook
 from gateway.core.registry import Registry
 from gateway.core.services import Services
 from gateway.core.sessions import Sessions
+from gateway.core.standing import Standing
 from gateway.core.telemetry import Telemetry
 from gateway.core.types import Types, builtin
 from gateway.core.values import Module
@@ -42,13 +48,19 @@ class Core:
     joining: Joining
     enrolment: Enrolment
     decisions: Decisions
+    ownership: Ownership
     presence: PresenceBook
     telemetry: Telemetry
     history: History
     commands: Commands
     desired: Desired
+    standing: Standing
     accounts: Accounts
+    maintenance: MaintenanceMode
     services: Services
+    clients: Clients
+    mailbox: Mailbox
+    instance: Instance
     audit: Audit
 
     def status(self, module: Module) -> str:
@@ -91,6 +103,7 @@ class Core:
         self.presence.tick()
         self.commands.tick()
         self.decisions.expire_due()
+        self.instance.tick()
 
     async def tick_for_ever(self) -> None:
         while True:
@@ -107,7 +120,8 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         stack.callback(core.accounts.people.close)
         for part in (
             core.own_types, core.registry, core.joining, core.accounts.people, core.accounts.sessions,
-            core.presence, core.telemetry, core.commands, core.desired, core.services,
+            core.presence, core.telemetry, core.commands, core.desired, core.standing, core.services,
+            core.ownership, core.maintenance, core.clients, core.mailbox,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
@@ -122,28 +136,38 @@ def _build(settings: Settings, store: Store) -> Core:
     registry = Registry(store, hub)
     joining = Joining(store, hub, settings.join)
     people = People(store, hub)
-    sessions = Sessions(store, hub, people, settings.signing_key())
+    maintenance = MaintenanceMode(store, hub)
+    sessions = Sessions(store, hub, people, maintenance, settings.signing_key())
     telemetry = Telemetry(store, hub, registry, types)
+    presence = PresenceBook(store, hub, registry, types)
+    enrolment = Enrolment(
+        registry, joining, types, hub, pending_ttl_s=settings.pending_ttl,
+        pending_max=settings.pending_max, rate_limits=settings.rate_limits,
+    )  # fmt: skip
+    clients = Clients(store, hub, joining, people, rate_limits=settings.rate_limits)
+    mailbox = Mailbox(store, hub)
     return Core(
         settings=settings,
         store=store,
         hub=hub,
         types=types,
-        own_types=OwnTypes(store, types),
+        own_types=OwnTypes(store, hub, types),
         registry=registry,
         joining=joining,
-        enrolment=Enrolment(
-            registry, joining, types, hub,
-            pending_ttl_s=settings.pending_ttl, pending_max=settings.pending_max,
-            rate_limits=settings.rate_limits,
-        ),
+        enrolment=enrolment,
         decisions=Decisions(registry, types, hub),
-        presence=PresenceBook(store, hub, registry, types),
+        ownership=Ownership(store, hub, registry, settings.signing_key(), rate_limits=settings.rate_limits),
+        presence=presence,
         telemetry=telemetry,
         history=History(store, telemetry),
         commands=Commands(store, hub, registry, types),
         desired=Desired(store, hub, registry),
-        accounts=Accounts(people, sessions, rate_limits=settings.rate_limits),
+        standing=Standing(store, hub, registry, types),
+        maintenance=maintenance,
+        accounts=Accounts(people, sessions, maintenance, rate_limits=settings.rate_limits),
         services=Services(store, hub),
+        clients=clients,
+        mailbox=mailbox,
+        instance=Instance(clients, mailbox, registry, enrolment, presence, rate_limits=settings.rate_limits),
         audit=Audit(store),
     )  # fmt: skip

@@ -137,7 +137,7 @@ class SessionsEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PersonChanged(Event):
-    """Registered, role or profile changed, removed; `what` says which."""
+    """`what` is `registered`, `profile`, `role`, `active` (locked or unlocked) or `password`."""
 
     person_id: int
     username: str
@@ -149,6 +149,13 @@ class ServiceChanged(Event):
     """A service account was made, changed or removed."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChanged(Event):
+    """A program was given to somebody else, or to nobody: it sees other modules now."""
+
+    client_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,11 @@ class Hub:
         """Call `listener` for every event of this class; returns what ends it."""
         self._listeners[kind].append(listener)
         return lambda: self._listeners[kind].remove(listener)
+
+    def acted(self, action: str, subject: str, by: Person | str, **details: Any) -> None:
+        """Tell what a person did, in the words of its audit row; what devices and time do is no act."""
+        if isinstance(by, Person):
+            self.publish(ActionPerformed(action, subject, by, details))
 
     def publish(self, event: Event) -> None:
         for listener in tuple(self._listeners[type(event)]):

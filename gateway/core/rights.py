@@ -59,11 +59,24 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """A program registered over `client.to.instance`; an admin may have given it to a person."""
+
+    id: int
+    owner_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Everything:
     """The gateway itself: all paths under the root."""
 
 
-Principal = Enrolling | ModuleIdentity | Service | Person | Everything
+def name_of(by: Person | str) -> str:
+    """How the audit trail calls who did something: a person, or a module, a program, the gateway itself."""
+    return by.name if isinstance(by, Person) else by
+
+
+Principal = Enrolling | ModuleIdentity | Service | Person | Client | Everything
 
 NOTHING: tuple[Path, ...] = ()
 _DISCOVERY: Path = ("discovery", "#")
@@ -115,10 +128,12 @@ def covers(grant: Path, what: Path) -> bool:
 
 
 def may_see(principal: Principal, owner_id: int | None) -> bool:
-    """Whether a person (or the house itself) may see a module of this owner."""
+    """Whether a person, a program or the house itself may see a module of this owner."""
     match principal:
         case Person(id, _, role):
             return role is not Role.USER or owner_id == id
+        case Client(_, its_owner_id):
+            return owner_id is None or owner_id == its_owner_id
         case Service() | Everything():
             return True
         case _:
