@@ -1,0 +1,1 @@
+"""Every dialect on one registry, spoken by the clients that exist, to a started gateway."""
