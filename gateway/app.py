@@ -19,6 +19,7 @@ from bridge.mqtt.uplink import Uplink
 from bridge.mqtt.websocket import MqttWebsocket
 from bridge.sockets.browsers import Browsers
 from bridge.sockets.hall import Hall
+from bridge.sockets.modules import Modules
 from bridge.sockets.server import make_server
 from bridge.tasks import Tasks
 from bridge.topics import Topics
@@ -69,6 +70,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         sio = make_server(settings.public_url)
         hall = Hall(sio, rate_limits=settings.rate_limits)
         Browsers(core, hall)
+        modules = Modules(core, hall)
         web = create_app(
             core,
             mounts=[WebSocketRoute("/mqtt", MqttWebsocket(link))],
@@ -81,6 +83,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.start(core.tick_for_ever(), "clock")
         duties.start(outward.run(), "out topics")
         duties.start(hall.run(), "sockets")
+        duties.start(modules.run(), "socket modules")
         yield Gateway(core, link, socketio.ASGIApp(sio, web))
 
 

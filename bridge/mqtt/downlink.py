@@ -7,6 +7,7 @@ import msgspec
 from bridge import topics as words
 from bridge.mqtt.link import Link
 from bridge.topics import Topics
+from gateway.core.commands import Handover
 from gateway.core.core import Core
 from gateway.core.events import (
     ClaimDecided,
@@ -38,16 +39,16 @@ class Downlink:
         core.hub.subscribe(DesiredChanged, self._desired_changed)
         core.hub.subscribe(ServiceChanged, self._service_changed)
 
-    def deliver(self, command: Command) -> bool:
+    def deliver(self, command: Command) -> Handover | None:
         """Send a command if the module listens over MQTT now."""
         topic = self._topics.of(command.module_id, words.DOWN_COMMAND)
         if not self._link.listens(command.module_id, topic):
-            return False
+            return None
         payload: dict[str, Any] = {"id": command.id, "command": command.name, "params": command.params}
         if command.expires_at_ms is not None:
             payload["expires_at"] = command.expires_at_ms
         self._tell(command.module_id, words.DOWN_COMMAND, payload, expires_at_ms=command.expires_at_ms)
-        return True
+        return "sent"
 
     def resume(self, module_id: str) -> None:
         """A session (again) listens: what waits goes out, unless the broker still holds what went before."""

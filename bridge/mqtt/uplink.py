@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bridge import readings
 from bridge import topics as words
 from bridge.mqtt.asking import Asking
 from bridge.mqtt.downlink import Downlink
@@ -15,12 +16,10 @@ from bridge.tasks import Tasks
 from bridge.topics import Topics
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
-from gateway.core.events import ModuleEventRaised
 from gateway.core.rights import Enrolling as Stranger
 from gateway.core.rights import ModuleIdentity, Path, Principal
 from gateway.core.values import Module
 
-MAX_BATCH = 1000
 MAX_VERSION = 2**53
 _decode = msgspec.json.Decoder().decode
 
@@ -76,35 +75,12 @@ class Uplink:
             return self._put_aside("not approved", stored)
         self._core.presence.heard(module)
         try:
-            kept = self._report(module, _decode(payload))
+            kept = readings.report(self._core, module, _decode(payload))
         except (msgspec.DecodeError, Invalid, ValueError, RecursionError):
-            self._unfit(module)
+            readings.unfit(self._core, module)
             return self._acknowledge(stored)
         # What could not be taken is not acknowledged, so the module sends it again.
         return kept and self._acknowledge(stored)
-
-    def _report(self, module: Module, report: Any) -> bool:
-        """One reading, one with its time, or a batch of those."""
-        if isinstance(report, list):
-            if len(report) > MAX_BATCH:
-                raise Invalid(f"A batch holds at most {MAX_BATCH} readings.")
-            return all([self._report_one(module, one) for one in report])
-        return self._report_one(module, report)
-
-    def _report_one(self, module: Module, reading: Any) -> bool:
-        if not isinstance(reading, dict):
-            return self._unfit(module)
-        if "values" in reading and reading.keys() <= {"ts", "values"} and isinstance(reading["values"], dict):
-            ts_ms = reading.get("ts")
-            if ts_ms is not None and type(ts_ms) is not int:
-                return self._unfit(module)
-            return self._core.telemetry.report(module, reading["values"], ts_ms)
-        return self._core.telemetry.report(module, reading)
-
-    def _unfit(self, module: Module) -> bool:
-        """Counted with the readings that did not fit the type, where people see it."""
-        self._core.telemetry.set_aside[module.id] += 1
-        return True
 
     def _other(self, module: Module, rest: Path, message: Inbound) -> None:
         if module.life != "approved":
@@ -160,8 +136,7 @@ class Uplink:
 
     def _event(self, module: Module, name: str, message: Inbound) -> None:
         self._core.presence.heard(module)
-        data = self._core.types.get(module.type).check_event(name, _object(message.payload))
-        self._core.hub.publish(ModuleEventRaised(module.id, name, data))
+        readings.raise_event(self._core, module, name, _object(message.payload))
 
     # Sessions
 

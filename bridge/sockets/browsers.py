@@ -129,7 +129,7 @@ class Browsers:
             if not isinstance(params, dict):
                 raise Invalid("The parameters must be an object.")
             module = self._core.registry.visible(module_id, browser.person)
-            command = await self._core.commands.send(module.id, name, params, browser.person.name)
+            command = await self._core.commands.send(module.id, name, params, browser.person)
         except GatewayError as error:
             refusal = about | {"error": error.code, "message": error.message}
             self.speaker.say("command_error", refusal, [sid])

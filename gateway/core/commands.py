@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -17,8 +17,9 @@ from gateway.core.command_records import (
     update_command,
 )
 from gateway.core.errors import Conflict, Full, Invalid, NotFound
-from gateway.core.events import CommandChanged, CredentialsChanged, Hub, ModuleRemoved
+from gateway.core.events import CommandChanged, CommandSent, CredentialsChanged, Hub, ModuleRemoved
 from gateway.core.registry import Registry
+from gateway.core.rights import Person, name_of
 from gateway.core.types import Types
 from gateway.core.values import FINAL_STATUSES, Command, CommandStatus, Module
 from gateway.storage.store import Store
@@ -30,14 +31,18 @@ ACTION_EXPIRY_S = 60
 MAX_EXPIRY_S = 30 * 86400
 # A command that was taken up, or a setting that got no answer, is given up after this long.
 ANSWER_WITHIN_S = 300
+Handover = Literal["sent", "done"]
 ANSWERS: frozenset[str] = frozenset({"accepted", "done", "failed", "rejected"})
 
 
 class Carrier(Protocol):
     """A transport that may have a live session of the module."""
 
-    def deliver(self, command: Command) -> bool:
-        """Send it if the module listens here now; False otherwise."""
+    def deliver(self, command: Command) -> Handover | None:
+        """Send it if the module listens here now; None otherwise.
+
+        `sent` when the module will answer, `done` when its dialect has no answers.
+        """
 
 
 class _Queue(msgspec.Struct):
@@ -73,7 +78,13 @@ class Commands:
     # Down
 
     async def send(
-        self, key: str, name: str, params: Mapping[str, Any], by: str, *, expires_in_s: float | None = None
+        self,
+        key: str,
+        name: str,
+        params: Mapping[str, Any],
+        by: Person | str,
+        *,
+        expires_in_s: float | None = None,
     ) -> Command:
         """Check and queue a command; it is durable when this returns, and on its way if the module listens.
 
@@ -83,7 +94,7 @@ class Commands:
         if module.life != "approved":
             raise Conflict(f"{module.id} is not approved, so it takes no commands.")
         spec_params = self._types.get(module.type).check_command(name, params)
-        command = self._new(module, name, spec_params, by, expires_in_s)
+        command = self._new(module, name, spec_params, name_of(by), expires_in_s)
         lock = self._sending.setdefault(module.id, asyncio.Lock())
         async with lock:
             outdated = self._outdated(command)
@@ -96,6 +107,9 @@ class Commands:
                 self._end(older, "canceled", error="A newer one replaced it.")
             self._queue(module.id).waiting.append(command)
         self._hub.publish(CommandChanged(command))
+        if isinstance(by, Person):
+            self._hub.publish(CommandSent(command, by.id))
+        self._hub.acted("command.send", module.id, by, command=command.name, id=command.id)
         self.wake(module.id)
         return self.get(command.id, module.id)
 
@@ -130,11 +144,19 @@ class Commands:
         """The module may be listening: send what is next, if nothing is on its way."""
         self._expire(module_id)
         queue = self._queues.get(module_id)
-        if not queue or not queue.waiting or queue.waiting[0].status != "queued":
-            return
-        head = queue.waiting[0]
-        if any(carrier.deliver(head) for carrier in self._carriers):
-            self._change(head, "sent")
+        while queue and queue.waiting and queue.waiting[0].status == "queued":
+            if not self._hand_over(queue.waiting[0]):
+                break
+
+    def _hand_over(self, command: Command) -> bool:
+        """Give it to the first transport that has the module; whether the next may follow at once."""
+        how = next((how for carrier in self._carriers if (how := carrier.deliver(command))), None)
+        if how is None:
+            return False
+        sent = self._change(command, "sent") if command.status == "queued" else command
+        if how == "done":
+            self._end(sent, "done")
+        return how == "done"
 
     def resume(self, module_id: str) -> None:
         """The module has a new session: what was on its way may be lost, so it goes out again.
@@ -145,8 +167,7 @@ class Commands:
         if queue and queue.waiting and queue.waiting[0].status in ("sent", "accepted"):
             self._expire(module_id)
             if queue.waiting:
-                head = queue.waiting[0]
-                any(carrier.deliver(head) for carrier in self._carriers)
+                self._hand_over(queue.waiting[0])
         self.wake(module_id)
 
     # Back
@@ -166,13 +187,14 @@ class Commands:
             self._change(command, "accepted")
         return True
 
-    async def cancel(self, module_id: str, id: str, by: str) -> Command:
+    async def cancel(self, module_id: str, id: str, by: Person | str) -> Command:
         """Take back a command that has not ended; one that was sent may still be carried out."""
         command = self.get(id, module_id)
         if command.ended:
             raise Conflict(f"The command is {command.status} already.")
-        ended = self._end(command, "canceled", error=f"Cancelled by {by}.")
-        await self._store.run(lambda: audit.write("command.cancel", module_id, by, id=id))
+        ended = self._end(command, "canceled", error=f"Cancelled by {name_of(by)}.")
+        await self._store.run(lambda: audit.write("command.cancel", module_id, name_of(by), id=id))
+        self._hub.acted("command.cancel", module_id, by, id=id)
         self.wake(module_id)
         return ended
 

@@ -21,10 +21,11 @@ from gateway.core.values import Application, Claim, Granted, Module
 
 VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 # Words that stand in the place of a module id in paths, and so can be nobody's id.
-RESERVED_IDS = frozenset({"register", "discovery"})
+RESERVED_IDS = frozenset({"register", "discovery", "labels"})
 MAX_TEXT = 200
 MAX_INFORMATION = 4096
 RETRY_AFTER_S = 10
+CHOSEN_LENGTH = (16, 128)
 BURST = 60
 EVERY_S = 1.0
 _LETTERS = string.ascii_uppercase + string.digits
@@ -51,13 +52,18 @@ class Enrolment:
         self._arriving = 0
         self.throttle = Throttle(BURST, EVERY_S, enabled=rate_limits)
 
-    async def register(self, application: Application, address: str) -> Granted:
+    async def register(
+        self, application: Application, address: str, *, chosen_token: str | None = None
+    ) -> Granted:
         """A device asks to be let in; it waits for approval, or is in at once when it knows its shared key.
 
+        `chosen_token`: the secret that is built into the device and becomes its token, for firmware that
+        cannot be given one (16 to 128 characters).
         Raises Invalid, TooMany, Closed, Rejected, Full, Forbidden (shared key), each with a sentence.
         """
         self.throttle.spend(address, "Too many registrations from this address.")
         self._check(application)
+        token = _chosen(chosen_token) if chosen_token is not None else tokens.new_token()
         serial = application.serial or ""
         known = self._registry.known(serial) if is_valid_id(serial) else None
         if application.shared_key is not None:
@@ -67,10 +73,10 @@ class Enrolment:
         again = known is not None and known.life == "pending" and known.address == address
         self._joining.check(application.type, counted=again)
         if known is None:
-            return await self._newcomer(application, address)
+            return await self._newcomer(application, address, token)
         if again:
-            return await self._ask_again(known, application)
-        return await self._claim(known, application, address)
+            return await self._ask_again(known, application, token)
+        return await self._claim(known, application, address, token)
 
     def _check(self, application: Application) -> None:
         try:
@@ -88,7 +94,7 @@ class Enrolment:
         if known is None or not self._registry.knows_key(known, application.shared_key):
             raise Forbidden("Serial or shared key is wrong.")
         if self._registry.digests(known).token:
-            return await self._claim(known, application, address)
+            return await self._claim(known, application, address, tokens.new_token())
         token = tokens.new_token()
         digests = msgspec.structs.replace(self._registry.digests(known), token=tokens.digest(token))
         module = await self._registry.change(
@@ -97,8 +103,7 @@ class Enrolment:
         )  # fmt: skip
         return Granted(id=module.id, token=token, status="approved", expires_at_ms=None, retry_after_s=0)
 
-    async def _newcomer(self, application: Application, address: str) -> Granted:
-        token = tokens.new_token()
+    async def _newcomer(self, application: Application, address: str, token: str) -> Granted:
         serial = application.serial or ""
         draft = Module(
             id=serial if is_valid_id(serial) else self._generated_id(application.type),
@@ -124,12 +129,11 @@ class Enrolment:
                 # Somebody registered the same serial in this very moment.
                 module = None
         if module is None:
-            return await self._claim(self._registry.get(draft.id), application, address)
+            return await self._claim(self._registry.get(draft.id), application, address, token)
         return self._pending(module.id, token, module.expires_at_ms)
 
-    async def _ask_again(self, module: Module, application: Application) -> Granted:
+    async def _ask_again(self, module: Module, application: Application, token: str) -> Granted:
         """The same newcomer from the same address, who never got our answer: a new token, the old expiry."""
-        token = tokens.new_token()
         await self._registry.change(
             module, module.id, "module.register", digests=Digests(tokens.digest(token)),
             note={"address": module.address}, **_told(application, module.address),
@@ -137,9 +141,8 @@ class Enrolment:
         self._hub.publish(CredentialsChanged(module.id, "replaced"))
         return self._pending(module.id, token, module.expires_at_ms)
 
-    async def _claim(self, module: Module, application: Application, address: str) -> Granted:
+    async def _claim(self, module: Module, application: Application, address: str, token: str) -> Granted:
         """A known serial without its token: an item beside the untouched module."""
-        token = tokens.new_token()
         draft = Claim(
             number=0,
             module_id=module.id,
@@ -198,3 +201,10 @@ def _told(application: Application, address: str) -> dict[str, Any]:
 
 def _text(value: object) -> str:
     return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _chosen(token: str) -> str:
+    shortest, longest = CHOSEN_LENGTH
+    if not shortest <= len(token) <= longest:
+        raise Invalid(f"A password that is built into a device has {shortest} to {longest} characters.")
+    return token

@@ -20,6 +20,8 @@ class Roster:
         self._digests: dict[int, Digests] = {}
         self._claims: dict[int, Claim] = {}
         self._claim_digests: dict[int, str] = {}
+        # Whose token a digest is of: for dialects in which the token comes alone.
+        self._owners: dict[str, str] = {}
 
     def all(self) -> Iterable[Module]:
         return self._modules.values()
@@ -87,6 +89,12 @@ class Roster:
             return ModuleIdentity(module.id, module.life == "approved", proof=proof)
         return self._claimant(module, token)
 
+    def by_token(self, token: object) -> ModuleIdentity | None:
+        """Who proves himself with a token alone; an empty, missing or non-string one is nobody's."""
+        if not isinstance(token, str) or not token:
+            return None
+        return self.authenticate(self._owners.get(tokens.digest(token)), token)
+
     def _claimant(self, module: Module, token: object) -> ModuleIdentity | None:
         for claim in self._claims.values():
             if claim.module_id == module.id and tokens.matches(token, self._claim_digests[claim.number]):
@@ -96,7 +104,7 @@ class Roster:
     def _token_used(self, module: Module) -> None:
         """The token that was to follow was used: it is the token from now on."""
         digests = self._digests[module.number]
-        self._digests[module.number] = Digests(digests.next_token, "", digests.shared_key)
+        self._keep(module, Digests(digests.next_token, "", digests.shared_key))
 
     def identity_now(self, identity: ModuleIdentity) -> ModuleIdentity | None:
         """The same identity with the rights it has now; None when it is nobody any more."""
@@ -117,17 +125,32 @@ class Roster:
     def _keep(self, module: Module, digests: Digests) -> None:
         self._modules[module.id.lower()] = module
         self._ids[module.number] = module.id.lower()
+        self._disown(module.id, self._digests.get(module.number, NO_DIGESTS))
         self._digests[module.number] = digests
+        for digest in (digests.token, digests.next_token):
+            if digest:
+                self._owners.setdefault(digest, module.id)
+
+    def _disown(self, module_id: str, digests: Digests) -> None:
+        """Two devices may have the same password built in; then the token alone is the first one's."""
+        for digest in (digests.token, digests.next_token):
+            if self._owners.get(digest) == module_id:
+                del self._owners[digest]
 
     def _keep_claim(self, claim: Claim, token_digest: str) -> None:
         self._claims[claim.number] = claim
+        self._owners.pop(self._claim_digests.get(claim.number, ""), None)
         self._claim_digests[claim.number] = token_digest
+        self._owners[token_digest] = claim.module_id
 
     def _drop_claim(self, number: int) -> str:
         del self._claims[number]
-        return self._claim_digests.pop(number)
+        digest = self._claim_digests.pop(number)
+        self._owners.pop(digest, None)
+        return digest
 
     def _drop(self, module: Module) -> None:
-        del self._modules[module.id.lower()], self._ids[module.number], self._digests[module.number]
+        self._disown(module.id, self._digests.pop(module.number))
+        del self._modules[module.id.lower()], self._ids[module.number]
         for claim in [claim for claim in self._claims.values() if claim.module_id == module.id]:
             self._drop_claim(claim.number)

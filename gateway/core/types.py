@@ -86,13 +86,17 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class EventSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An event (uplink). `reports`: what its object holds of the type's keys is a reading too."""
+
     label: str = ""
+    reports: bool = False
     params: dict[str, Field] = {}
 
 
 class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`open`: takes any telemetry key and any event. `timeout_s`: silence after which it is offline,
-    if that is not what its power (`mains` or `battery`) says.
+    if that is not what its power (`mains` or `battery`) says. `restore`: groups of settings; of each group
+    the first that stands is sent when a module comes back over a dialect that restores.
     """
 
     code: int
@@ -104,6 +108,7 @@ class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     keys: dict[str, Field] = {}
     commands: dict[str, CommandSpec] = {}
     events: dict[str, EventSpec] = {}
+    restore: tuple[tuple[str, ...], ...] = ()
 
     @property
     def silence_s(self) -> float:
@@ -173,6 +178,9 @@ class Types:
         names = [*new.keys, *new.commands, *new.events]
         if bad := [name for name in names if not NAME.match(name)]:
             raise Invalid(f"{bad[0][:64]!r} is no name; use letters, digits and _ . : - (64 at most).")
+        settings = {name for name, command in new.commands.items() if command.keep}
+        if lost := {name for group in new.restore for name in group} - settings:
+            raise Invalid(f"{min(lost)[:64]!r} is no command with `keep`, so it cannot be restored.")
         self._types[new.code] = new
 
     def remove(self, code: int) -> None:

@@ -31,9 +31,9 @@ def described(command: Command) -> dict[str, Any]:
     }
 
 
-def _sender(call: Call) -> str:
+def _sender(call: Call) -> Person | str:
     who: Person | Service | None = call.visit.visitor
-    return who.name if who else ""
+    return who.name if isinstance(who, Service) else who or ""
 
 
 async def send(call: Call) -> Any:

@@ -52,7 +52,7 @@ def _type(kind: ModuleType) -> dict[str, Any]:
     return {
         "code": kind.code, "name": kind.name, "suffix": kind.suffix, "open": kind.open,
         "power": kind.power, "timeout_s": kind.silence_s,
-    } | {part: declared.get(part, {}) for part in ("keys", "commands", "events")}  # fmt: skip
+    } | {part: declared.get(part, {}) for part in ("keys", "commands", "events")} | {"restore": kind.restore}  # fmt: skip
 
 
 async def types(call: Call) -> Any:

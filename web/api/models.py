@@ -153,6 +153,9 @@ class TypeIn(Model):
     keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
     commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
     events: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    restore: list[list[str]] = Field(
+        default_factory=list, description="Groups of settings; the first of each is said again on return"
+    )
 
 
 class TypeOut(BaseModel):
@@ -165,6 +168,7 @@ class TypeOut(BaseModel):
     keys: dict[str, Any]
     commands: dict[str, Any]
     events: dict[str, Any]
+    restore: list[list[str]]
 
 
 class TypePage(BaseModel):

@@ -54,7 +54,7 @@ async def send_command(visit: Visit) -> tuple[str, Notice]:
     module = asked_module(visit)
     kind, name = module_type(core, module.type), visit.request.path_params["command"]
     params = typed_params(visit, kind, name)
-    command = await core.commands.send(module.id, name, params, visit.person.name)
+    command = await core.commands.send(module.id, name, params, visit.person)
     label = command_label(kind, name)
     said = f"{label}: sent." if command.status != "queued" else f"{label}: waits for the module."
     return f"/modules/{module.id}", Notice(said)
@@ -62,7 +62,7 @@ async def send_command(visit: Visit) -> tuple[str, Notice]:
 
 async def cancel_command(visit: Visit) -> tuple[str, Notice]:
     module = asked_module(visit)
-    await visit.site.core.commands.cancel(module.id, visit.request.path_params["command"], visit.person.name)
+    await visit.site.core.commands.cancel(module.id, visit.request.path_params["command"], visit.person)
     return f"/modules/{module.id}", Notice("The command was cancelled.")
 
 

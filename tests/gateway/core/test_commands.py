@@ -23,7 +23,7 @@ class Wire:
     def deliver(self, command):
         if self.listens:
             self.carried.append((command.id, command.name))
-        return self.listens
+        return "sent" if self.listens else None
 
     def names(self):
         return [name for _, name in self.carried]

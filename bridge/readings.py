@@ -1,0 +1,63 @@
+"""What a module says, the same over every transport: readings and events."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.core.core import Core
+from gateway.core.errors import Invalid
+from gateway.core.events import ModuleEventRaised
+from gateway.core.values import Module
+
+MAX_BATCH = 1000
+# What one message may hold, as over MQTT.
+MAX_BYTES = 128 * 1024
+
+
+def fits(data: Any) -> bool:
+    """Whether decoded JSON is within what one message of a module may hold."""
+    try:
+        return len(msgspec.json.encode(data)) <= MAX_BYTES
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def report(core: Core, module: Module, said: Any) -> bool:
+    """One reading `{key: value}`, one with its time `{"ts": ms, "values": {..}}`, or a list of those.
+
+    What does not fit is set aside and counted. False when it cannot be stored now: do not acknowledge it.
+    Raises `Invalid` for a batch that is too long.
+    """
+    if isinstance(said, list):
+        if len(said) > MAX_BATCH:
+            raise Invalid(f"A batch holds at most {MAX_BATCH} readings.")
+        return all([_report_one(core, module, one) for one in said])
+    return _report_one(core, module, said)
+
+
+def _report_one(core: Core, module: Module, reading: Any) -> bool:
+    if not isinstance(reading, dict):
+        return unfit(core, module)
+    if "values" in reading and reading.keys() <= {"ts", "values"} and isinstance(reading["values"], dict):
+        ts_ms = reading.get("ts")
+        if ts_ms is not None and type(ts_ms) is not int:
+            return unfit(core, module)
+        return core.telemetry.report(module, reading["values"], ts_ms)
+    return core.telemetry.report(module, reading)
+
+
+def unfit(core: Core, module: Module) -> bool:
+    """Counted with the readings that did not fit the type, where people see it."""
+    core.telemetry.set_aside[module.id] += 1
+    return True
+
+
+def raise_event(core: Core, module: Module, name: str, data: Mapping[str, Any]) -> None:
+    """An event that the type declares; some are readings too. Raises `Invalid` for any other."""
+    known = core.types.get(module.type)
+    checked = known.check_event(name, data)
+    core.hub.publish(ModuleEventRaised(module.id, name, checked))
+    spec = known.events.get(name)
+    if spec is not None and spec.reports:
+        core.telemetry.report(module, {key: value for key, value in checked.items() if key in known.keys})
