@@ -3,6 +3,7 @@
 from gateway.core import tokens
 from gateway.core.errors import Conflict, Forbidden, Unauthenticated
 from gateway.core.limits import Throttle
+from gateway.core.maintenance import MaintenanceMode
 from gateway.core.people import People, User
 from gateway.core.rights import Person, Role
 from gateway.core.sessions import Session, Sessions, Tokens
@@ -14,14 +15,15 @@ TRY_EVERY_S_PER_ADDRESS = 2.0
 
 
 class Accounts:
-    def __init__(self, people: People, sessions: Sessions, *, rate_limits: bool) -> None:
+    def __init__(
+        self, people: People, sessions: Sessions, maintenance: MaintenanceMode, *, rate_limits: bool
+    ) -> None:
         self.people = people
         self.sessions = sessions
+        self._maintenance = maintenance
         # By account and address together, so that a stranger's tries never lock the owner out.
         self._tries = Throttle(TRIES, TRY_EVERY_S, enabled=rate_limits)
-        self._tries_of_address = Throttle(
-            TRIES_PER_ADDRESS, TRY_EVERY_S_PER_ADDRESS, enabled=rate_limits
-        )
+        self._tries_of_address = Throttle(TRIES_PER_ADDRESS, TRY_EVERY_S_PER_ADDRESS, enabled=rate_limits)
         self._setup_secret = tokens.new_token()
         self._setting_up = False
 
@@ -60,22 +62,28 @@ class Accounts:
             raise Unauthenticated("User name or password is wrong.")
         self._tries.forgive(key)
         self._tries_of_address.forgive(address)
+        return user
+
+    async def _let_in(self, username: str, password: str, address: str) -> User:
+        """As `prove`, for a new session: during maintenance only admins get one, others `Unavailable`."""
+        user = await self.prove(username, password, address)
+        self._maintenance.admit(user.person)
         await self.people.logged_in(user)
         return user
 
     async def log_in(self, username: str, password: str, address: str) -> tuple[Session, str]:
         """A browser's session and the value of its cookie."""
-        user = await self.prove(username, password, address)
+        user = await self._let_in(username, password, address)
         return await self.sessions.open(user.person, "browser", address)
 
     async def issue_tokens(self, username: str, password: str, address: str) -> Tokens:
         """A program's access and refresh token."""
-        user = await self.prove(username, password, address)
+        user = await self._let_in(username, password, address)
         return await self.sessions.issue(user.person, address)
 
     async def change_password(self, session: Session, old: str, new: str, address: str) -> None:
         """One's own password; every other session of the person ends."""
         user = self.people.get(session.person_id)
         await self.prove(user.username, old, address)
-        await self.people.set_password(user.id, new, user.username)
+        await self.people.set_password(user.id, new, user.person)
         await self.sessions.close_all(user.id, user.username, but=session.id)

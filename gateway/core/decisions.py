@@ -12,7 +12,7 @@ from gateway.core.errors import Conflict, Forbidden, GatewayError, Invalid
 from gateway.core.events import ClaimDecided, CredentialsChanged, Hub, WaitingChanged
 from gateway.core.records import Digests
 from gateway.core.registry import GATEWAY, Registry
-from gateway.core.rights import Person, may_manage
+from gateway.core.rights import Person, may_manage, name_of
 from gateway.core.types import Types
 from gateway.core.values import Claim, Module
 
@@ -43,7 +43,7 @@ class Decisions:
         module = self._registry.managed(key, by)
         if module.life != "rejected":
             raise Conflict(f"{module.id} is not rejected.")
-        await self._registry.remove(module, "unrejected", by.name)
+        await self._registry.remove(module, "unrejected", by)
 
     async def _each(self, id: str, decide: Any, *args: Any) -> Outcome:
         try:
@@ -58,7 +58,7 @@ class Decisions:
             return
         _still_waits(module)
         await self._registry.change(
-            module, by.name, "module.approve", life="approved", expires_at_ms=None, **_decided(by)
+            module, by, "module.approve", life="approved", expires_at_ms=None, **_decided(by)
         )
 
     async def _reject(self, module: Module, by: Person, reason: str) -> None:
@@ -67,7 +67,7 @@ class Decisions:
             return
         _still_waits(module)
         await self._registry.change(
-            module, by.name, "module.reject", digests=Digests(), life="rejected", expires_at_ms=None,
+            module, by, "module.reject", digests=Digests(), life="rejected", expires_at_ms=None,
             decision_reason=reason, **_decided(by),
         )  # fmt: skip
         self._hub.publish(CredentialsChanged(module.id, "rejected"))
@@ -89,7 +89,7 @@ class Decisions:
         kept = self._registry.digests(module)
         try:
             after = await self._registry.change(
-                module, by.name, "module.re_enrol", digests=Digests(digest, "", kept.shared_key),
+                module, by, "module.re_enrol", digests=Digests(digest, "", kept.shared_key),
                 life="approved", expires_at_ms=None, hardware=claim.hardware, firmware=claim.firmware,
                 address=claim.address, registered_at_ms=clock.now_ms(), **_decided(by),
             )  # fmt: skip
@@ -105,9 +105,9 @@ class Decisions:
 
     async def reject_claim(self, number: int, by: Person) -> None:
         _must_manage(by)
-        self._end_claim(self._registry.claim(number), "rejected", by.name)
+        self._end_claim(self._registry.claim(number), "rejected", by)
 
-    def _end_claim(self, claim: Claim, status: str, by: str) -> None:
+    def _end_claim(self, claim: Claim, status: str, by: Person | str) -> None:
         self._registry.take_claim(claim.number)
         self._registry.forget_claim(claim.number)
         self._registry.note(f"claim.{status}", claim.module_id, by)
@@ -115,7 +115,7 @@ class Decisions:
         self._hub.publish(WaitingChanged())
 
     async def declare(
-        self, entries: list[dict[str, Any]], by: str, *, with_token: bool
+        self, entries: list[dict[str, Any]], by: Person | str, *, with_token: bool
     ) -> list[tuple[Module, str]]:
         """Modules that a person enters before they ever spoke: approved at once, all or none.
 
@@ -129,7 +129,7 @@ class Decisions:
             secret = tokens.new_token()
             digest = tokens.digest(secret)
             digests = Digests(token=digest) if with_token else Digests(shared_key=digest)
-            draft = self._declared(line, entry, by)
+            draft = self._declared(line, entry, name_of(by))
             if draft.id.lower() in ids or self._registry.known(draft.id) is not None:
                 raise Conflict(f"Entry {line}: there is a module {draft.id!r} already.")
             ids.add(draft.id.lower())
@@ -138,9 +138,12 @@ class Decisions:
 
         def note() -> None:
             for draft, _ in drafts:
-                audit.write("module.declare", draft.id, by, type=draft.type)
+                audit.write("module.declare", draft.id, name_of(by), type=draft.type)
 
-        return list(zip(await self._registry.insert(drafts, note), secrets, strict=True))
+        modules = await self._registry.insert(drafts, note)
+        for module in modules:
+            self._hub.acted("module.declare", module.id, by, type=module.type)
+        return list(zip(modules, secrets, strict=True))
 
     def _declared(self, line: int, entry: dict[str, Any], by: str) -> Module:
         serial = str(entry.get("serial") or "")

@@ -65,6 +65,7 @@ class Desired:
             self._shadows[module.id] = before
             raise
         self._hub.publish(DesiredChanged(module.id))
+        self._hub.acted("module.desired", module.id, by, values=after.desired)
         return after
 
     def report(self, module: Module, values: Mapping[str, Any], version: int) -> None:

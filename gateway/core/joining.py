@@ -38,25 +38,26 @@ class Joining:
         if mode not in MODES:
             raise Invalid(f"Join must be one of {', '.join(MODES)}.")
         if mode != "window":
-            return await self._keep(msgspec.convert({"mode": mode}, Join), by.name)
+            return await self._keep(msgspec.convert({"mode": mode}, Join), by)
         if not WINDOW_S[0] <= seconds <= WINDOW_S[1]:
             raise Invalid(f"A window is open for {WINDOW_S[0]} to {WINDOW_S[1]} seconds.")
         if quota is not None and quota < 1:
             raise Invalid("The quota of a window is at least 1.")
         until_ms = clock.now_ms() + seconds * 1000
-        return await self._keep(Join(mode="window", until_ms=until_ms, type=type, quota_left=quota), by.name)
+        return await self._keep(Join(mode="window", until_ms=until_ms, type=type, quota_left=quota), by)
 
-    async def _keep(self, join: Join, by: str) -> Join:
-        value = msgspec.json.encode(join).decode()
+    async def _keep(self, join: Join, by: Person) -> Join:
+        value, details = msgspec.json.encode(join).decode(), msgspec.to_builtins(join)
 
         def work() -> None:
             upsert(SettingRow, [{"key": KEY, "value": value}])
-            audit.write("join.set", KEY, by, **msgspec.to_builtins(join))
+            audit.write("join.set", KEY, by.name, **details)
 
         async with self._changing:
             await self._store.run(work)
             self.join = join
         self._hub.publish(JoinChanged(join))
+        self._hub.acted("join.set", KEY, by, **details)
         return join
 
     def check(self, type_code: int, *, counted: bool = False) -> None:

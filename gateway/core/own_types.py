@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core import audit
 from gateway.core.errors import Forbidden
+from gateway.core.events import Hub
 from gateway.core.rights import Person, may_administer
 from gateway.core.types import ModuleType, Types, declaration
 from gateway.storage.models import TypeRow
@@ -13,8 +14,9 @@ from gateway.storage.store import Store
 
 
 class OwnTypes:
-    def __init__(self, store: Store, types: Types) -> None:
+    def __init__(self, store: Store, hub: Hub, types: Types) -> None:
         self._store = store
+        self._hub = hub
         self._types = types
 
     async def load(self) -> None:
@@ -38,4 +40,5 @@ class OwnTypes:
         except BaseException:
             self._types.remove(new.code)
             raise
+        self._hub.acted("type.add", str(new.code), by, name=new.name)
         return new

@@ -11,8 +11,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from gateway.core import audit, clock
 from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
-from gateway.core.events import Hub, PersonChanged, SessionsEnded
-from gateway.core.rights import Person, Role, may_administer
+from gateway.core.events import Hub, PersonChanged
+from gateway.core.rights import Person, Role, may_administer, name_of
 from gateway.storage.models import UserRow
 from gateway.storage.store import Store
 
@@ -76,7 +76,14 @@ class People:
         return next((user for user in self._users.values() if user.username.lower() == folded), None)
 
     async def add(
-        self, username: str, password: str, role: Role, by: str, *, name: str = "", email: str = ""
+        self,
+        username: str,
+        password: str,
+        role: Role,
+        by: Person | str,
+        *,
+        name: str = "",
+        email: str = "",
     ) -> User:
         """A new user; raises `Invalid` or `Conflict` with a sentence."""
         if not USERNAME.match(username):
@@ -89,7 +96,7 @@ class People:
 
         def work() -> User:
             row = UserRow.create(**fields, password_hash=hashed)
-            audit.write("user.add", username, by, role=role.value)
+            audit.write("user.add", username, name_of(by), role=role.value)
             return _user(row)
 
         async with self._changing:
@@ -98,6 +105,7 @@ class People:
             user = await self._store.run(work)
             self._users[user.id] = user
         self._hub.publish(PersonChanged(user.id, user.username, "registered"))
+        self._hub.acted("user.add", user.username, by, role=role.value)
         return user
 
     async def edit(self, id: int, by: Person, **changes: Any) -> User:
@@ -107,15 +115,15 @@ class People:
         # One at a time: two admins who demote each other at once must not both succeed.
         async with self._changing:
             user = self.get(id)
+            values = {key: str(v) if isinstance(v, Role) else v for key, v in changes.items()}
             if changes.keys() & {"role", "active"}:
                 self._check_power(user, by, changes)
             after = msgspec.structs.replace(user, **changes)
-            await self._store.run(lambda: _update(user, by.name, changes))
+            await self._store.run(lambda: _update(user, by.name, values))
             self._users[id] = msgspec.structs.replace(after, last_login_ms=self._users[id].last_login_ms)
-        self._hub.publish(PersonChanged(id, user.username, "role" if "role" in changes else "profile"))
-        if changes.keys() & {"role", "active"}:
-            # Live sockets were let in under the old role.
-            self._hub.publish(SessionsEnded(id, None))
+        what = next((power for power in ("role", "active") if power in changes), "profile")
+        self._hub.publish(PersonChanged(id, user.username, what))
+        self._hub.acted("user.edit", user.username, by, **values)
         return after
 
     def _check_power(self, user: User, by: Person, changes: dict[str, Any]) -> None:
@@ -126,16 +134,17 @@ class People:
         if user.role is Role.ADMIN and not stays_admin and not others:
             raise Conflict(f"{user.username} is the last admin.")
 
-    async def set_password(self, id: int, password: str, by: str) -> None:
+    async def set_password(self, id: int, password: str, by: Person | str) -> None:
         hashed = await self._hash(_fit(password))
         user = self.get(id)
 
         def work() -> None:
             UserRow.update(password_hash=hashed).where(UserRow.id == id).execute()
-            audit.write("user.password", user.username, by)
+            audit.write("user.password", user.username, name_of(by))
 
         await self._store.run(work)
         self._hub.publish(PersonChanged(id, user.username, "password"))
+        self._hub.acted("user.password", user.username, by)
 
     async def prove(self, username: str, password: str) -> User | None:
         """The user whose password this is; as long a wait for an unknown name as for a wrong password."""
@@ -164,8 +173,7 @@ def _fit(password: str) -> str:
     return password
 
 
-def _update(user: User, by: str, changes: dict[str, Any]) -> None:
-    values = {key: str(v) if isinstance(v, Role) else v for key, v in changes.items()}
+def _update(user: User, by: str, values: dict[str, Any]) -> None:
     UserRow.update(**values).where(UserRow.id == user.id).execute()
     audit.write("user.edit", user.username, by, **values)
 

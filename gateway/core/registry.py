@@ -10,7 +10,7 @@ from gateway.core import audit, records, tokens
 from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.core.events import CredentialsChanged, Hub, ModuleAdded, ModuleChanged, ModuleRemoved
 from gateway.core.records import Digests
-from gateway.core.rights import Person, Principal, may_manage
+from gateway.core.rights import Person, Principal, may_manage, name_of
 from gateway.core.roster import Roster
 from gateway.core.values import Claim, Module
 from gateway.storage.store import Store
@@ -62,7 +62,7 @@ class Registry(Roster):
     async def change(
         self,
         module: Module,
-        by: str,
+        by: Person | str,
         action: str,
         *,
         digests: Digests | None = None,
@@ -79,14 +79,17 @@ class Registry(Roster):
 
         def work() -> None:
             records.update_module(after, digests or before_digests)
-            audit.write(action, module.id, by, **details)
+            if records.ends_claim_round(module, after):
+                records.end_claim_round(module.number)
+            audit.write(action, module.id, name_of(by), **details)
 
         try:
             await self._store.run(work)
         except BaseException:
             self._keep(module, before_digests)
             raise
-        self._hub.publish(ModuleChanged(module, after, by))
+        self._hub.publish(ModuleChanged(module, after, name_of(by)))
+        self._hub.acted(action, module.id, by, **details)
         return after
 
     async def edit(self, key: str, by: Person, **fields: Any) -> Module:
@@ -97,7 +100,7 @@ class Registry(Roster):
         for name in ("name", "location", "group"):
             if name in fields and (not isinstance(fields[name], str) or len(fields[name]) > MAX_TEXT):
                 raise Invalid(f"The {name} must be a text of at most {MAX_TEXT} characters.")
-        return await self.change(module, by.name, "module.edit", **fields)
+        return await self.change(module, by, "module.edit", **fields)
 
     def digests(self, module: Module) -> Digests:
         return self._digests[module.number]
@@ -107,28 +110,29 @@ class Registry(Roster):
         module = self.managed(key, by)
         token = tokens.new_token()
         following = msgspec.structs.replace(self.digests(module), next_token=tokens.digest(token))
-        await self.change(module, by.name, "module.rotate_token", digests=following)
+        await self.change(module, by, "module.rotate_token", digests=following)
         return token
 
     async def revoke(self, key: str, by: Person) -> Module:
         """The module's tokens and shared key die and its sessions end; the rest stays for a re-enrolment."""
         module = self.managed(key, by)
-        after = await self.change(module, by.name, "module.revoke", digests=Digests())
+        after = await self.change(module, by, "module.revoke", digests=Digests())
         self._hub.publish(CredentialsChanged(module.id, "revoked"))
         return after
 
     async def delete(self, key: str, by: Person) -> None:
         """The module, its history, queue and tokens go."""
-        await self.remove(self.managed(key, by), "deleted", by.name)
+        await self.remove(self.managed(key, by), "deleted", by)
 
-    async def remove(self, module: Module, reason: str, by: str) -> None:
+    async def remove(self, module: Module, reason: str, by: Person | str) -> None:
         self._check_stays(module)
         self._leaving.add(module.number)
         try:
-            await self._store.run(lambda: _delete(module, reason, by))
+            await self._store.run(lambda: _delete(module, reason, name_of(by)))
         finally:
             self._leaving.discard(module.number)
-        self._gone(module, reason, by)
+        self._gone(module, reason, name_of(by))
+        self._hub.acted("module.remove", module.id, by, reason=reason)
 
     def expire(self, module: Module) -> None:
         """Time alone decided this, and would again after a crash: gone at once, written behind."""
@@ -171,9 +175,10 @@ class Registry(Roster):
     def forget_claim(self, number: int) -> None:
         self._store.submit(lambda: records.delete_claim(number))
 
-    def note(self, action: str, subject: str, by: str, **details: Any) -> None:
+    def note(self, action: str, subject: str, by: Person | str, **details: Any) -> None:
         """An audit row for what has no other row of its own."""
-        self._store.submit(lambda: audit.write(action, subject, by, **details))
+        self._store.submit(lambda: audit.write(action, subject, name_of(by), **details))
+        self._hub.acted(action, subject, by, **details)
 
     def managed(self, key: str, by: Principal) -> Module:
         """The module, for somebody who manages modules; raises `Forbidden` for others."""

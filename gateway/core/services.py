@@ -56,6 +56,7 @@ class Services:
         account = await self._store.run(work)
         self._keep(account, digest)
         self._hub.publish(ServiceChanged(name))
+        self._hub.acted("service.add", name, by, role=role.value)
         return account, token
 
     async def remove(self, name: str, by: Person) -> None:
@@ -72,6 +73,7 @@ class Services:
         await self._store.run(work)
         del self._accounts[name], self._digests[name]
         self._hub.publish(ServiceChanged(name))
+        self._hub.acted("service.remove", name, by)
 
     def authenticate(self, name: object, token: object) -> Service | None:
         account = self._accounts.get(name) if isinstance(name, str) else None

@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.core import audit, clock, tokens
 from gateway.core.errors import Unauthenticated
-from gateway.core.events import Hub, SessionsEnded, SessionStarted
+from gateway.core.events import Hub, PersonChanged, SessionsEnded, SessionStarted
+from gateway.core.maintenance import MaintenanceMode
 from gateway.core.people import People
 from gateway.core.rights import Person
 from gateway.core.values import Confidential
@@ -49,15 +50,18 @@ class Tokens(Confidential, frozen=True):
 
 
 class Sessions:
-    def __init__(self, store: Store, hub: Hub, people: People, signing_key: str) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, people: People, maintenance: MaintenanceMode, signing_key: str
+    ) -> None:
         self._store = store
+        self._maintenance = maintenance
         self._hub = hub
         self._people = people
         self._key = signing_key
         self._sessions: dict[int, Session] = {}
         self._by_digest: dict[str, int] = {}
         self._used_digests: dict[str, int] = {}
-        hub.subscribe(SessionsEnded, self._ended)
+        hub.subscribe(PersonChanged, self._person_changed)
 
     async def load(self) -> None:
         for row in await self._store.run(lambda: _living(clock.now_ms())):
@@ -119,7 +123,7 @@ class Sessions:
             audit.write("user.log_out", by, by, sessions=len(ids))
 
         await self._store.run(work)
-        self._hub.publish(SessionsEnded(sessions[0].person_id, tuple(ids)))
+        self._end(sessions[0].person_id, tuple(ids))
 
     def of(self, person_id: int) -> list[Session]:
         return [session for session in self._sessions.values() if session.person_id == person_id]
@@ -145,6 +149,8 @@ class Sessions:
         if alive is None:
             raise Unauthenticated("This refresh token is not valid; log in again.")
         session, person = alive
+        # Before the token is used up, so that it is good for another try afterwards.
+        self._maintenance.admit(person)
         following = tokens.new_token()
         following_digest = tokens.digest(following)
         del self._by_digest[digest]
@@ -187,17 +193,20 @@ class Sessions:
         if used_digest:
             self._used_digests[used_digest] = session.id
 
-    def _ended(self, event: SessionsEnded) -> None:
-        ids = event.session_ids
-        gone = [s.id for s in self._sessions.values() if s.person_id == event.person_id and ids is None]
-        for id in gone if ids is None else ids:
-            self._sessions.pop(id, None)
+    def _person_changed(self, event: PersonChanged) -> None:
+        """Who has another role now, or is locked, logs in anew: his sockets were let in under the old one."""
+        ids = tuple(session.id for session in self.of(event.person_id))
+        if event.what in ("role", "active") and ids:
+            self._store.submit(lambda: SessionRow.delete().where(SessionRow.id.in_(ids)).execute())
+            self._end(event.person_id, ids)
+
+    def _end(self, person_id: int, ids: tuple[int, ...]) -> None:
+        """Out of memory, and everybody told; those that another has ended meanwhile are told once."""
+        ids = tuple(id for id in ids if self._sessions.pop(id, None) is not None)
         self._by_digest = {d: id for d, id in self._by_digest.items() if id in self._sessions}
         self._used_digests = {d: id for d, id in self._used_digests.items() if id in self._sessions}
-        if ids is None:
-            self._store.submit(
-                lambda: SessionRow.delete().where(SessionRow.user_id == event.person_id).execute()
-            )
+        if ids:
+            self._hub.publish(SessionsEnded(person_id, ids, self._people.get(person_id).username))
 
 
 def _living(now_ms: int) -> list[SessionRow]:

@@ -49,7 +49,7 @@ async def add_user(call: Call) -> Any:
     new = call.body
     people = call.visit.site.core.accounts.people
     user = await people.add(
-        new.username, new.password, new.role, call.visit.person.name, name=new.name, email=new.email
+        new.username, new.password, new.role, call.visit.person, name=new.name, email=new.email
     )
     return _user(user)
 

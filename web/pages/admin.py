@@ -50,7 +50,7 @@ async def add_user(visit: Visit) -> Notice:
         visit.text("username"),
         str(visit.form.get("password", "")),
         _role(visit.text("role")),
-        visit.person.name,
+        visit.person,
     )
     return Notice(f"{user.username} was added as {user.role}.")
 

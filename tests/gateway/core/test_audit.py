@@ -5,8 +5,18 @@ from contextlib import closing
 
 import pytest
 
+from gateway.core.events import ActionPerformed
 from gateway.core.rights import Role, ServiceRole
-from tests.gateway.core.heart import ADMIN, GENERIC, PASSWORD, TECHNICIAN, application, approved, open_heart
+from tests.gateway.core.heart import (
+    ADMIN,
+    GENERIC,
+    PASSWORD,
+    TECHNICIAN,
+    application,
+    approved,
+    heard,
+    open_heart,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -23,21 +33,21 @@ async def live_a_little(core):
     await core.decisions.approve_claim(claim.number, TECHNICIAN)
     await core.registry.edit("MC-1", ADMIN, name="Mill")
     await core.registry.rotate_token("MC-1", ADMIN)
-    await core.commands.send("MC-1", "set", {"values": {"a": 1}}, "ann")
-    await core.commands.cancel("MC-1", core.commands.of("MC-1")[0].id, "ann")
+    await core.commands.send("MC-1", "set", {"values": {"a": 1}}, ADMIN)
+    await core.commands.cancel("MC-1", core.commands.of("MC-1")[0].id, ADMIN)
     await core.desired.set("MC-1", {"a": 1}, 0, ADMIN)
     await core.registry.revoke("MC-1", ADMIN)
     await core.registry.delete("MC-1", ADMIN)
     await core.enrolment.register(application("MC-2"), "10.0.0.1")
     await core.decisions.reject(["MC-2"], TECHNICIAN, "no")
     await core.decisions.unreject("MC-2", TECHNICIAN)
-    await core.decisions.declare([{"serial": "MC-3", "type": GENERIC}], "ann", with_token=False)
+    await core.decisions.declare([{"serial": "MC-3", "type": GENERIC}], ADMIN, with_token=False)
     await core.joining.set("closed", ADMIN)
     await core.services.add("ha", ServiceRole.READER, ADMIN)
     await core.services.remove("ha", ADMIN)
-    user = await core.accounts.people.add("bob", PASSWORD, Role.USER, "ann")
+    user = await core.accounts.people.add("bob", PASSWORD, Role.USER, ADMIN)
     await core.accounts.people.edit(user.id, person, name="Bob")
-    await core.accounts.people.set_password(user.id, "another password", "ann")
+    await core.accounts.people.set_password(user.id, "another password", ADMIN)
     session, _ = await core.accounts.log_in("ann", PASSWORD, "10.0.0.1")
     await core.accounts.sessions.close(session, "ann")
     await core.own_types.add({"code": 100, "name": "Mine"}, ADMIN)
@@ -65,6 +75,39 @@ async def test_every_change_leaves_a_row_and_the_trail_is_whole(tmp_path):
         assert [row["action"] for row in of_one] == ["module.remove", "module.reject", "module.register"]
     async with open_heart(tmp_path) as core:
         assert await core.audit.broken_at() is None
+
+
+# Rows that no person's hand wrote, and those with events of their own: who comes and goes.
+NOT_ACTS = {"gateway.start", "module.register", "user.log_in", "user.log_out"}
+FIRST_ADMIN = ("user.add", "ann")
+
+
+async def test_what_a_person_did_is_told_once_in_the_words_of_its_row(tmp_path):
+    async with open_heart(tmp_path) as core:
+        told = heard(core, ActionPerformed)
+        await live_a_little(core)
+        rows = [
+            row for row in reversed(await core.audit.rows(limit=200))
+            if row["action"] not in NOT_ACTS and (row["action"], row["subject"]) != FIRST_ADMIN
+        ]  # fmt: skip
+        said = [(act.action, act.subject, act.by.name, act.details) for act in told]
+        for row in rows:
+            row["details"] |= {"address": row["address"]} if row["address"] else {}
+        written = [(row["action"], row["subject"], row["who"], row["details"]) for row in rows]
+        assert sorted(said, key=repr) == sorted(written, key=repr)
+        assert {act.action for act in told} == ACTIONS - NOT_ACTS
+
+
+async def test_a_device_or_a_program_that_is_named_like_a_person_acts_for_nobody(tmp_path):
+    async with open_heart(tmp_path) as core:
+        told = heard(core, ActionPerformed)
+        await core.accounts.set_up(core.accounts.setup_secret, "ann", PASSWORD)
+        await core.enrolment.register(application("ann"), "10.0.0.1")
+        await core.enrolment.register(application("ann"), "10.0.0.1")
+        await core.decisions.declare([{"serial": "X", "type": GENERIC}], "ann", with_token=False)
+        sent = await core.commands.send("X", "set", {"values": {"a": 1}}, "ann")
+        await core.commands.cancel("X", sent.id, "ann")
+        assert told == []
 
 
 @pytest.mark.parametrize("tampering", [
