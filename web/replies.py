@@ -27,9 +27,9 @@ def status_of(error: errors.GatewayError) -> int:
 
 def headers_of(error: errors.GatewayError) -> dict[str, str]:
     """When to come again, where the error is one that passes; how to log in, where that was missing."""
-    if isinstance(error, errors.TooMany):
+    if isinstance(error, errors.TooMany | errors.Unavailable):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, errors.Full | errors.Unavailable):
+    if isinstance(error, errors.Full):
         return {"Retry-After": str(RETRY_LATER_S)}
     if isinstance(error, errors.Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}

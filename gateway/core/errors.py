@@ -52,9 +52,13 @@ class Full(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """Storage (or another part) cannot serve this now; trying again later may work."""
+    """Storage (or another part) cannot serve this now; `retry_after_s` says when it may work."""
 
     code = "unavailable"
+
+    def __init__(self, message: str, retry_after_s: int = 10) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TooMany(GatewayError):

@@ -24,15 +24,19 @@ class Throttle:
 
     def spend(self, key: Hashable, sentence: str = "Too many tries.") -> None:
         """Take one try; raises `TooMany` when none is left."""
-        if wait_s := self.wait_s(key):
-            self.refused += 1
-            raise TooMany(f"{sentence} Try again in {wait_s} s.", wait_s)
+        self.check(key, sentence)
         if self._enabled:
             now = self._clock()
             self._full_at[key] = max(self._full_at.get(key, now), now) + self._every_s
             self._full_at.move_to_end(key)
             if len(self._full_at) > MAX_KEYS:
                 self._full_at.popitem(last=False)
+
+    def check(self, key: Hashable, sentence: str = "Too many tries.") -> None:
+        """Raises `TooMany` when no try is left, and takes none."""
+        if wait_s := self.wait_s(key):
+            self.refused += 1
+            raise TooMany(f"{sentence} Try again in {wait_s} s.", wait_s)
 
     def wait_s(self, key: Hashable) -> int:
         """Whole seconds until the next try; 0 when there is one."""

@@ -90,6 +90,23 @@ def update_module(module: Module, digests: Digests) -> None:
     ModuleRow.update(**values).where(ModuleRow.number == module.number).execute()
 
 
+def ends_claim_round(before: Module, after: Module) -> bool:
+    """Whether a module has got an owner: from then on its claim code is another one."""
+    return after.owner_id is not None and after.owner_id != before.owner_id
+
+
+def end_claim_round(number: int) -> None:
+    row = ClaimCodeRow.insert(module_number=number, round=1)
+    row.on_conflict(
+        conflict_target=[ClaimCodeRow.module_number], update={ClaimCodeRow.round: ClaimCodeRow.round + 1}
+    ).execute()
+
+
+def load_claim_rounds() -> dict[int, int]:
+    """How many claim codes of each module (by number) are dead already."""
+    return {row.module_number: row.round for row in ClaimCodeRow.select()}
+
+
 def delete_module(number: int) -> None:
     """The row and everything that belongs to it, its history included."""
     series = SeriesRow.select(SeriesRow.id).where(SeriesRow.module_number == number)
