@@ -76,7 +76,7 @@ def name_of(by: Person | str) -> str:
     return by.name if isinstance(by, Person) else by
 
 
-Principal = Enrolling | ModuleIdentity | Service | Person | Client | Everything
+Principal = Enrolling | ModuleIdentity | Service | Person | Everything
 
 NOTHING: tuple[Path, ...] = ()
 _DISCOVERY: Path = ("discovery", "#")
@@ -127,7 +127,7 @@ def covers(grant: Path, what: Path) -> bool:
     return len(grant) == len(what)
 
 
-def may_see(principal: Principal, owner_id: int | None) -> bool:
+def may_see(principal: Principal | Client, owner_id: int | None) -> bool:
     """Whether a person, a program or the house itself may see a module of this owner."""
     match principal:
         case Person(id, _, role):
