@@ -18,6 +18,7 @@ from bridge.mqtt.outward import Outward
 from bridge.mqtt.uplink import Uplink
 from bridge.mqtt.websocket import MqttWebsocket
 from bridge.sockets.browsers import Browsers
+from bridge.sockets.esp32 import Esp32
 from bridge.sockets.hall import Hall
 from bridge.sockets.modules import Modules
 from bridge.sockets.server import make_server
@@ -66,14 +67,17 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         uplink.answer_through(link, tasks)
         outward = Outward(core, topics, link)
 
-        # Browsers: pages and calls over HTTP, events over Socket.IO, MQTT over websocket.
+        # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
         sio = make_server(settings.public_url)
         hall = Hall(sio, rate_limits=settings.rate_limits)
         Browsers(core, hall)
         modules = Modules(core, hall)
         web = create_app(
             core,
-            mounts=[WebSocketRoute("/mqtt", MqttWebsocket(link))],
+            mounts=[
+                WebSocketRoute("/mqtt", MqttWebsocket(link)),
+                WebSocketRoute("/esp32", Esp32(core, tasks)),
+            ],
             mqtt_counts=lambda: link.stats() | {"set_aside": uplink.set_aside.total()},
         )
 

@@ -67,7 +67,7 @@ class Enrolment:
         serial = application.serial or ""
         known = self._registry.known(serial) if is_valid_id(serial) else None
         if application.shared_key is not None:
-            return await self._with_key(known, application, address)
+            return await self._with_key(known, application, address, token)
         if known is not None and known.life == "rejected":
             raise Rejected("This module was rejected. A technician can take that back.")
         again = known is not None and known.life == "pending" and known.address == address
@@ -89,13 +89,14 @@ class Enrolment:
         if len(msgspec.json.encode([application.information, application.firmware])) > MAX_INFORMATION:
             raise Invalid(f"Information and firmware may take {MAX_INFORMATION} bytes together.")
 
-    async def _with_key(self, known: Module | None, application: Application, address: str) -> Granted:
+    async def _with_key(
+        self, known: Module | None, application: Application, address: str, token: str
+    ) -> Granted:
         # One sentence for an unknown serial, a wrong key and a module without one.
         if known is None or not self._registry.knows_key(known, application.shared_key):
             raise Forbidden("Serial or shared key is wrong.")
         if self._registry.digests(known).token:
-            return await self._claim(known, application, address, tokens.new_token())
-        token = tokens.new_token()
+            return await self._claim(known, application, address, token)
         digests = msgspec.structs.replace(self._registry.digests(known), token=tokens.digest(token))
         module = await self._registry.change(
             known, known.id, "module.register", digests=digests, note={"address": address},
