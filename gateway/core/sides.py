@@ -122,7 +122,7 @@ class Nodes:
         }
         changes |= {"information": told}
         if any(getattr(module, name) != value for name, value in changes.items()):
-            note = {"by": "itself"}
+            note = {"changed": sorted(changes)}
             await self._registry.change(module, module.id, "module.update", note=note, **changes)
 
     def find(self, key: str) -> Party | None:
