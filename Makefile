@@ -20,7 +20,7 @@ install: $(VENV)/installed $(VENV)/browser-libraries
 run: install
 	@exec $(VENV)/bin/passerelle run $(ARGS)
 
-test: install $(VENV)/installed-test
+test: install $(VENV)/installed-test tests/protocols/node_modules/installed
 	@.ci/debian-packages.sh
 	@$(VENV)/bin/python tests/device/micropython.py > $(VENV)/micropython-command
 	@# Most tests wait for processes and sockets, so three at a time suit two cores; a file stays together.
@@ -34,7 +34,7 @@ bench: install $(VENV)/installed-test bench/peer/node_modules/installed
 	$(VENV)/bin/python -m bench.run $(ARGS)
 
 clean:
-	rm -rf $(VENV) node_modules bench/peer/node_modules web/static/vendor build *.egg-info
+	rm -rf $(VENV) node_modules bench/peer/node_modules tests/protocols/node_modules web/static/vendor build *.egg-info
 	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Each stamp lies inside what it stands for, so that removing the thing removes the stamp.
@@ -57,4 +57,9 @@ $(VENV)/browser-libraries: package.json package-lock.json .ci/browser-libraries.
 bench/peer/node_modules/installed: bench/peer/package.json bench/peer/package-lock.json $(VENV)/installed
 	@echo "Getting the peers of the benchmark"
 	@.ci/npm.sh --prefix bench/peer ci --silent
+	@touch $@
+
+tests/protocols/node_modules/installed: tests/protocols/package.json tests/protocols/package-lock.json $(VENV)/installed
+	@echo "Getting the official schema of AsyncAPI documents"
+	@.ci/npm.sh --prefix tests/protocols ci --silent
 	@touch $@

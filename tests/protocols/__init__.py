@@ -1,0 +1,1 @@
+"""The documents of the wire contracts: they fit each other, and the gateway fits them."""
