@@ -7,6 +7,7 @@ from typing import Any
 
 import socketio
 
+from bridge.sockets.compat import Compat
 from bridge.sockets.speaker import Speaker
 from bridge.sockets.strangers import Strangers
 from gateway.core.limits import Throttle
@@ -26,8 +27,9 @@ Leaving = Callable[[str, str], None]
 class Hall:
     """Dialects say which events are theirs; each handler gets the socket's id and one argument or None."""
 
-    def __init__(self, sio: socketio.AsyncServer, *, rate_limits: bool = True) -> None:
+    def __init__(self, sio: socketio.AsyncServer, compat: Compat, *, rate_limits: bool = True) -> None:
         self._sio = sio
+        self.compat = compat
         self._handlers: dict[str, Handler] = {}
         self._prefixes: dict[str, NamedHandler] = {}
         self._arrivals: list[Arrival] = []
@@ -35,7 +37,7 @@ class Hall:
         self._addresses: dict[str, str] = {}
         self._pace = Throttle(BURST, EVERY_S, enabled=rate_limits)
         self.strangers = Strangers(sio)
-        self.speaker = Speaker(sio)
+        self.speaker = Speaker(sio, compat)
         self.events = 0
         self.throttled = 0
         sio.on("connect", self._connect)
@@ -77,11 +79,12 @@ class Hall:
             group.create_task(self.strangers.run())
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any = None) -> None:
-        known = any([knows(sid, environ, auth) for knows in self._arrivals])
-        if not known and not self.strangers.enter(sid):
-            raise socketio.exceptions.ConnectionRefusedError("Too many connections wait to log in.")
         client = environ.get("asgi.scope", {}).get("client")
-        self._addresses[sid] = client[0] if client else ""
+        address = client[0] if client else ""
+        known = any([knows(sid, environ, auth) for knows in self._arrivals])
+        if not known and not self.strangers.enter(sid, address):
+            raise socketio.exceptions.ConnectionRefusedError("Too many connections wait to log in.")
+        self._addresses[sid] = address
 
     async def _disconnect(self, sid: str, reason: str = "") -> None:
         self.strangers.leave(sid)
@@ -98,7 +101,7 @@ class Hall:
         self.events += 1
         argument = data[0] if data else None
         try:
-            if handler := self._handlers.get(event):
+            if handler := self._handlers.get(event) or self._handlers.get(self.compat.incoming(event)):
                 await handler(sid, argument)
             elif (named := self._named(event)) is not None:
                 await named(event, sid, argument)

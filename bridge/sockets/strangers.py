@@ -1,6 +1,7 @@
 """Sockets that nobody answers for: few at a time, and not for long."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import socketio
@@ -8,7 +9,9 @@ import socketio
 # How long a socket may stay that has not shown who it is, and after it was told that it must.
 STRANGER_S = 30.0
 REFUSED_S = 10.0
-MOST_STRANGERS = 500
+# In all, and from one address, so that one house cannot keep the others out.
+MOST_STRANGERS = 2000
+MOST_OF_ADDRESS = 250
 SWEEP_S = 1.0
 
 
@@ -18,21 +21,29 @@ class Strangers:
     def __init__(self, sio: socketio.AsyncServer) -> None:
         self._sio = sio
         self._due_s: dict[str, float] = {}
+        self._address: dict[str, str] = {}
+        self._of_address: Counter[str] = Counter()
         self._hurried: set[str] = set()
         self._silent_since_s: dict[str, float] = {}
         self.refused = 0
 
-    def enter(self, sid: str) -> bool:
-        """Let one more stay for a while; False when there are too many."""
-        if len(self._due_s) >= MOST_STRANGERS:
+    def enter(self, sid: str, address: str) -> bool:
+        """Let one more stay for a while; False when there are too many, in all or from there."""
+        if len(self._due_s) >= MOST_STRANGERS or self._of_address[address] >= MOST_OF_ADDRESS:
             self.refused += 1
             return False
+        self._address[sid] = address
+        self._of_address[address] += 1
         self._due_s[sid] = _now_s() + STRANGER_S
         return True
 
     def leave(self, sid: str) -> None:
         self._due_s.pop(sid, None)
         self._hurried.discard(sid)
+        if (address := self._address.pop(sid, None)) is not None:
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
 
     def renew(self, sid: str) -> None:
         """It goes on asking, so it may stay as long again; unless it must be gone."""
