@@ -55,6 +55,7 @@ class JsSocket(Talker):
         interpreter: str = "",
     ) -> None:
         super().__init__(name or f"socket.io-client ({transport})")
+        self._asked_for = transport
         self._process = subprocess.Popen(
             [interpreter or node(), str(DRIVER)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
@@ -98,8 +99,12 @@ class JsSocket(Talker):
         self.is_cut_off()
 
     def break_off(self) -> None:
-        self._process.kill()
-        self.is_cut_off()
+        """Nobody can see that one has stopped polling, so that one says goodbye."""
+        if self._asked_for == "polling":
+            self.leave()
+        else:
+            self._process.kill()
+            self.is_cut_off()
 
     def close(self) -> None:
         self._process.kill()

@@ -138,6 +138,7 @@ def test_commands_reach_it_from_programs_pages_and_mqtt(world: World, life: Life
 def test_it_is_lost_and_returns(world: World, life: Life, watchers: Watchers) -> None:
     life.grow_up()
     life.report(level=1)
+    world.reports(life.id, level=1)
     life.line.break_off()
     module = world.becomes(life.id, "offline")
     assert module["reason"] in REASONS, module
@@ -158,11 +159,14 @@ def test_it_is_lost_and_returns(world: World, life: Life, watchers: Watchers) ->
 def test_of_two_sessions_the_newest_wins(world: World, life: Life, watchers: Watchers) -> None:
     first = life.grow_up().line
     life.come()
+    # From its welcome on, whatever the old one still does.
+    world.becomes(life.id, "online")
     first.is_cut_off()
     first.close()
     time.sleep(SILENCE_S)
     assert world.module(life.id)["status"] == "online"
-    assert not [line for line in watchers.reader.lines if f"{life.id}/out/availability offline" in line]
+    said = [line for line in watchers.reader.lines if f"{life.id}/out/availability" in line]
+    assert said[-1].endswith(" online"), said
     sent = world.command(life.id, "volume", level=2)
     assert life.gets("volume") == {"level": 2}
     world.command_is(life.id, sent, "done")
@@ -189,10 +193,14 @@ def test_deleted_it_is_thrown_out_and_forgotten(world: World, life: Life, watche
     world.call("GET", f"/modules/{life.id}", 404)
 
 
-def test_a_new_token_ends_the_session_of_the_old_one(world: World, life: Life) -> None:
+def test_after_a_new_token_the_old_one_is_worth_nothing(world: World, life: Life) -> None:
     life.grow_up()
-    life.token = world.call("POST", f"/modules/{life.id}/rotate-token")["token"]
+    life.line.leave()
+    old, life.token = life.token, world.call("POST", f"/modules/{life.id}/rotate-token")["token"]
     world.secrets.add(life.token)
-    life.line.is_cut_off(REVOKED_WITHIN_S)
     life.come()
     world.becomes(life.id, "online")
+    life.line.leave()
+    life.token = old
+    life.refused()
+    assert world.becomes(life.id, "offline")
