@@ -111,6 +111,9 @@ class Uplink:
         match report.get("state"):
             case "online":
                 self._core.presence.heard(module)
+            case "offline" if message.will and self._core.presence.of(module.id).session:
+                # Of a session that was taken over: the module is there. Else the session's end tells it.
+                pass
             case "offline":
                 self._core.presence.gone(module, "will" if message.will else "goodbye")
             case "sleeping":

@@ -6,8 +6,10 @@ import json
 import anyio
 import pytest
 
+from gateway.core.events import PresenceChanged
 from gateway.core.rights import Person, Role, ServiceRole
 from tests.bridge.house import device, enrol, open_house, until
+from tests.gateway.core.heart import heard
 
 pytestmark = pytest.mark.anyio
 ADMIN = Person(1, "ann", Role.ADMIN)
@@ -280,3 +282,18 @@ async def test_what_it_should_have_is_said_on_hello_and_on_change(tmp_path):
             assert await module.heard_nothing()
             await house.core.desired.set("MC-1", {"speed": 2}, 1, ADMIN)
             assert (await module.hear())[1]["version"] == 2
+
+
+async def test_a_module_that_takes_its_session_over_stays_online(tmp_path):
+    async with open_house(tmp_path) as house:
+        token = await approved(house)
+        changes = heard(house.core, PresenceChanged)
+        will = ("gw/1/MC-1/up/availability", b"offline", 1, True)
+        async with device(house, "MC-1", token, will=will) as old:
+            await old.say("MC-1/up/register")
+            async with device(house, "MC-1", token, will=will) as new:
+                await old.cut_off()
+                await new.say("MC-1/up/register")
+                assert [change.after for change in changes] == ["online"]
+            await until(lambda: house.core.presence.of("MC-1").state == "offline")
+        assert [(c.after, c.reason) for c in changes] == [("online", "hello"), ("offline", "will")]
