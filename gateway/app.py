@@ -18,9 +18,12 @@ from bridge.mqtt.outward import Outward
 from bridge.mqtt.uplink import Uplink
 from bridge.mqtt.websocket import MqttWebsocket
 from bridge.sockets.browsers import Browsers
+from bridge.sockets.clients import Clients
+from bridge.sockets.compat import Compat
 from bridge.sockets.esp32 import Esp32
 from bridge.sockets.hall import Hall
 from bridge.sockets.modules import Modules
+from bridge.sockets.nodes import Nodes
 from bridge.sockets.server import make_server
 from bridge.tasks import Tasks
 from bridge.topics import Topics
@@ -69,9 +72,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
         # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
         sio = make_server(settings.public_url)
-        hall = Hall(sio, rate_limits=settings.rate_limits)
+        hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
         Browsers(core, hall)
         modules = Modules(core, hall)
+        clients, nodes = Clients(core, hall), Nodes(core, hall)
         web = create_app(
             core,
             mounts=[
@@ -88,6 +92,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.start(outward.run(), "out topics")
         duties.start(hall.run(), "sockets")
         duties.start(modules.run(), "socket modules")
+        duties.start(clients.run(), "socket programs")
+        duties.start(nodes.run(), "socket nodes")
         yield Gateway(core, link, socketio.ASGIApp(sio, web))
 
 

@@ -23,6 +23,8 @@ BURST, EVERY_S = 200, 0.02
 # How often a recipient is told of its queue.
 TELL_EVERY_S = 1.0
 
+# By owner, as programs see them.
+OnlineNodes = Mapping[int | None, list[dict[str, Any]]]
 Act = Callable[[Side, Party, Envelope], Awaitable[Reply]]
 
 
@@ -104,15 +106,16 @@ class Instance:
         told = self._sides[party.kind].describe(party)
         return Reply(action="logged", parameters=told | {"queue": self.waiting(party)}, party=party)
 
-    def online_nodes(self, client: Client) -> list[dict[str, Any]]:
-        """The modules that are online and that this program may see."""
-        return [
-            {"node_id": module.id} | described(module)
-            for module in self._registry.all()
-            if module.life == "approved"
-            and may_see(client, module.owner_id)
-            and self._presence.of(module.id).state == "online"
-        ]
+    def queue_of(self, party: Party) -> Reply:
+        return Reply(action="updateQueue", parameters={"queue": self.waiting(party)})
+
+    def online_nodes(self) -> OnlineNodes:
+        """The modules that are online, by owner."""
+        rows: dict[int | None, list[dict[str, Any]]] = {}
+        for module in self._registry.all():
+            if module.life == "approved" and self._presence.of(module.id).state == "online":
+                rows.setdefault(module.owner_id, []).append({"node_id": module.id} | described(module))
+        return rows
 
     def tick(self) -> None:
         """Once a second: whoever was not told of its queue, because it had just been told, is now."""
@@ -165,8 +168,7 @@ class Instance:
     async def _update_node_list(self, side: Side, party: Party, envelope: Envelope) -> Reply:
         if party.kind != "client":
             raise Invalid("Only a client asks for the online nodes.")
-        nodes = self.online_nodes(self._programs.identity(party))
-        return Reply(action="updateOnlineNodes", parameters={"onlineNodes": nodes})
+        return node_list(self._programs.identity(party), self.online_nodes())
 
     async def _forward(self, side: Side, party: Party, envelope: Envelope) -> Reply:
         """Handed to a live session of the recipient, or refused: nothing of it is kept."""
@@ -188,7 +190,7 @@ class Instance:
         if isinstance(said, bool) or not isinstance(said, int | str) or not is_number(str(said)):
             raise Invalid("The queue_id is missing, or no number.")
         await self._mailbox.process(party, int(said))
-        return self._queue_of(party)
+        return self.queue_of(party)
 
     # Within
 
@@ -213,13 +215,16 @@ class Instance:
     def _deliver(self, to: Party, reply: Reply) -> bool:
         return any(carrier.deliver(to, reply) for carrier in self._carriers)
 
-    def _queue_of(self, party: Party) -> Reply:
-        return Reply(action="updateQueue", parameters={"queue": self.waiting(party)})
-
     def _tell_queue(self, party: Party) -> None:
         """At once, but not more often than the recipient can bear: a queue may be long."""
         if party in self._told_s:
             self._untold.add(party)
         elif any(carrier.listens(party) for carrier in self._carriers):
             self._told_s[party] = monotonic()
-            self._deliver(party, self._queue_of(party))
+            self._deliver(party, self.queue_of(party))
+
+
+def node_list(client: Client, online: OnlineNodes) -> Reply:
+    """Of the modules that are online, those that this program may see."""
+    seen = [row for owner_id, rows in online.items() if may_see(client, owner_id) for row in rows]
+    return Reply(action="updateOnlineNodes", parameters={"onlineNodes": seen})
