@@ -11,10 +11,11 @@ class Item:
     here: bool = False
 
 
-# Each place, and whether it is for those who manage or administer.
+# Each place, and whether it is for those who manage, who administer, or who do neither.
 _PLACES = (
     ("/", "Dashboard", "home", ""),
     ("/modules", "Modules", "modules", ""),
+    ("/claim", "Claim", "key", "own"),
     ("/waiting", "Waiting", "waiting", "manage"),
     ("/admin", "Admin", "admin", "administer"),
     ("/account", "Account", "account", ""),
@@ -22,6 +23,6 @@ _PLACES = (
 
 
 def menu(manages: bool, administers: bool, path: str) -> list[Item]:
-    may = {"": True, "manage": manages, "administer": administers}
+    may = {"": True, "own": not manages, "manage": manages, "administer": administers}
     first = "/" + path.strip("/").split("/")[0]
     return [Item(href, label, icon, href == first) for href, label, icon, who in _PLACES if may[who]]

@@ -62,6 +62,11 @@ class Visit:
         return self.visitor is not None and may_administer(self.visitor)
 
     @property
+    def base_url(self) -> str:
+        """Where people reach us, for links that leave the page: PUBLIC_URL, or as this request came."""
+        return self.site.public_url.rstrip("/") or str(self.request.base_url).rstrip("/")
+
+    @property
     def path(self) -> str:
         return self.request.url.path
 
@@ -147,6 +152,7 @@ class Visit:
             "path": path,
             "page_name": self.path.strip("/").split("/")[0] or "dashboard",
             "nav": menu(self.manages, self.administers, self.path),
+            "maintenance": self.site.core.maintenance.state,
             "waiting_count": self.site.core.registry.waiting() if self.manages else 0,
             "typed": self.typed,
         }

@@ -30,7 +30,9 @@ MAY = {
     "POST /modules/{id}/rotate-token": STAFF, "POST /modules/{id}/revoke": STAFF,
     "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "POST /admin/users": {"admin"},
     "POST /admin/users/{number:int}": {"admin"}, "POST /admin/services": {"admin"},
-    "POST /admin/services/{name}/delete": {"admin"},
+    "POST /admin/services/{name}/delete": {"admin"}, "POST /admin/maintenance": {"admin"},
+    "GET /claim": PEOPLE, "POST /claim": PEOPLE, "GET /modules/labels": STAFF,
+    "POST /modules/{id}/give": STAFF, "POST /modules/{id}/unclaim": PEOPLE,
 }  # fmt: skip
 MAY_CALL = {
     "POST /auth/login": EVERYBODY, "POST /auth/refresh": EVERYBODY, "POST /auth/logout": PEOPLE,
@@ -45,6 +47,8 @@ MAY_CALL = {
     "GET /stats": READERS, "GET /settings": {"admin"}, "GET /audit": {"admin"}, "GET /users": {"admin"},
     "POST /users": {"admin"}, "PATCH /users/{user:int}": {"admin"}, "GET /service-accounts": {"admin"},
     "POST /service-accounts": {"admin"}, "DELETE /service-accounts/{name}": {"admin"},
+    "POST /modules/claim": PEOPLE, "POST /modules/{id}/unclaim": PEOPLE,
+    "GET /modules/{id}/claim-code": STAFF, "GET /maintenance": READERS, "PUT /maintenance": {"admin"},
 }  # fmt: skip
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {

@@ -110,7 +110,7 @@ async def test_every_form_that_posts_carries_a_token(shared: House) -> None:
 
 async def test_the_menu_shows_what_one_may_use(shared: House) -> None:
     expected = {
-        "user": {"/", "/modules", "/account"},
+        "user": {"/", "/modules", "/account", "/claim"},
         "technician": {"/", "/modules", "/account", "/waiting"},
         "admin": {"/", "/modules", "/account", "/waiting", "/admin"},
     }

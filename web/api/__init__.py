@@ -2,10 +2,22 @@
 
 from starlette.routing import BaseRoute
 
-from web.api import auth, commands, desired, house, modules, openapi, people, table, telemetry
+from web.api import (
+    auth,
+    commands,
+    desired,
+    house,
+    maintenance,
+    modules,
+    openapi,
+    ownership,
+    people,
+    table,
+    telemetry,
+)
 from web.site import Site
 
-_PARTS = (auth, modules, commands, desired, telemetry, house, people)
+_PARTS = (auth, modules, ownership, commands, desired, telemetry, house, maintenance, people)
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
 

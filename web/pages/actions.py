@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.core.errors import GatewayError, Invalid
+from gateway.core.ownership import spaced
 from web.access import Access
 from web.commandforms import command_label, typed_params
 from web.notices import Notice
@@ -34,19 +35,35 @@ def _page_after(action: Action) -> Handler:
 async def edit(visit: Visit) -> tuple[str, Notice]:
     module = asked_module(visit)
     fields: dict[str, Any] = {name: visit.text(name) for name in ("name", "location") if name in visit.form}
-    if visit.manages and "owner_id" in visit.form:
-        fields["owner_id"] = _owner(visit)
     await visit.site.core.registry.edit(module.id, visit.person, **fields)
     return f"/modules/{module.id}", Notice("Saved.")
 
 
-def _owner(visit: Visit) -> int | None:
-    text = visit.text("owner_id")
-    if not text:
-        return None
+async def give(visit: Visit) -> tuple[str, Notice]:
+    core, text = visit.site.core, visit.text("owner_id")
+    module = asked_module(visit)
     if not text.isdecimal() or len(text) > 9:
-        raise Invalid("Choose an owner from the list.")
-    return visit.site.core.accounts.people.get(int(text)).id
+        raise Invalid("Choose from the list who gets it.")
+    owner = core.accounts.people.get(int(text))
+    await core.registry.edit(module.id, visit.person, owner_id=owner.id)
+    return f"/modules/{module.id}", Notice(f"{module.name or module.id} belongs to {owner.username} now.")
+
+
+async def unclaim(visit: Visit) -> tuple[str, Notice]:
+    """Those who manage see the new code on the page; the owner sees it now, before the module is gone."""
+    module = asked_module(visit)
+    _check_confirmed(visit)
+    code = await visit.site.core.ownership.release(module.id, visit.person)
+    title = module.name or module.id
+    if visit.manages:
+        return f"/modules/{module.id}", Notice(f"{title} belongs to nobody now.")
+    if not code:
+        return "/modules", Notice(f"You gave up {title}.")
+    hint = (
+        f"Pass it on: whoever enters it on {visit.base_url}/claim gets the module. Only staff see it again."
+    )
+    said = f"You gave up {title}. Its new claim code:"
+    return "/modules", Notice(said, "warn", spaced(code), "Claim code", hint)
 
 
 async def send_command(visit: Visit) -> tuple[str, Notice]:
@@ -93,6 +110,8 @@ def _check_confirmed(visit: Visit) -> None:
 
 _ACTIONS: list[tuple[str, Action, Access]] = [
     ("edit", edit, Access.PERSON),
+    ("give", give, Access.MANAGE),
+    ("unclaim", unclaim, Access.PERSON),
     ("commands/{command}", send_command, Access.PERSON),
     ("commands/{command}/cancel", cancel_command, Access.PERSON),
     ("rotate-token", rotate_token, Access.MANAGE),

@@ -24,6 +24,7 @@ async def show(visit: Visit) -> Response:
         services=core.services.all(),
         join=join_view(core),
         join_types=join_types(core),
+        logged_in=core.accounts.sessions.online_people(),
     )
 
 
@@ -87,10 +88,23 @@ async def remove_service(visit: Visit) -> Notice:
     return Notice(f"{name} was removed; its sessions end now.")
 
 
+async def set_maintenance(visit: Visit) -> Notice:
+    """On needs the tick beside what will happen, unless it is on already and only the reason changes."""
+    maintenance = visit.site.core.maintenance
+    on = {"on": True, "off": False}.get(visit.text("maintenance"))
+    if on is None:
+        raise Invalid("Choose to turn maintenance on or off.")
+    if on and not maintenance.state.on and visit.text("confirm") != "yes":
+        raise Invalid("Tick the box to confirm; nothing was done.")
+    changed = await maintenance.set(on, visit.text("reason"), visit.person)
+    return Notice("Maintenance is on: only admins can log in." if changed.on else "Maintenance is over.")
+
+
 _ACTIONS: list[tuple[str, Action]] = [
     ("/admin/users", add_user),
     ("/admin/users/{number:int}", change_user),
     ("/admin/services", add_service),
+    ("/admin/maintenance", set_maintenance),
     ("/admin/services/{name}/delete", remove_service),
 ]
 PAGES = [

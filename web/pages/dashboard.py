@@ -46,8 +46,7 @@ async def show(visit: Visit) -> Response:
 
 def _example(visit: Visit) -> str:
     """How a device asks over HTTP, ready to paste into a shell."""
-    base = visit.site.public_url.rstrip("/") or str(visit.request.base_url).rstrip("/")
-    return f"curl {base}/modules/register -d type=7 -d serial=try-me"
+    return f"curl {visit.base_url}/modules/register -d type=7 -d serial=try-me"
 
 
 async def set_join(visit: Visit) -> Response:

@@ -11,6 +11,7 @@ from gateway.core.values import Command, Module
 from web import wording
 from web.access import Access
 from web.commandforms import command_forms, command_label
+from web.ownerview import owner_view
 from web.pages.table import Page
 from web.plotview import plot_view
 from web.views import module_type, view_of
@@ -69,13 +70,9 @@ async def show(visit: Visit) -> Response:
         plot=await plot_view(core, module, kind, visit.query("key"), visit.query("range")),
         commands=[command_view(kind, each) for each in core.commands.of(module.id)[:SHOWN_COMMANDS]],
         command_forms=command_forms(kind),
-        owners=_owners(core) if visit.manages else [],
+        owner=owner_view(visit, module),
         facts=_facts(core, module),
     )
-
-
-def _owners(core: Core) -> list[tuple[str, str]]:
-    return [("", "nobody"), *((str(user.id), user.username) for user in core.accounts.people.all())]
 
 
 def _facts(core: Core, module: Module) -> list[tuple[str, Any]]:

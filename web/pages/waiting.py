@@ -1,6 +1,7 @@
 """The waiting room: newcomers, modules that come back without their token, and who was rejected."""
 
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -10,6 +11,7 @@ from gateway.core.errors import Conflict, GatewayError, Invalid
 from web.access import Access
 from web.joinview import join_types, join_view
 from web.notices import Notice
+from web.ownerview import claim_view
 from web.pages.table import Page
 from web.views import ModuleView, module_type, view_of
 from web.visit import Visit
@@ -112,7 +114,22 @@ async def _said(visit: Visit, outcomes: list[Outcome]) -> Response:
     verb = "Approved" if visit.text("decision") == "approve" else "Rejected"
     what = ", ".join(done) if len(done) <= 3 else f"{len(done)} devices"
     said = " ".join([f"{verb} {what}.", *(error.message for error in failed)])
-    return visit.go("/waiting", Notice(said, "warn" if failed else "good"))
+    notice = Notice(said, "warn" if failed else "good")
+    return visit.go("/waiting", _with_codes(visit, notice, done) if verb == "Approved" else notice)
+
+
+def _with_codes(visit: Visit, notice: Notice, ids: list[str]) -> Notice:
+    """Approving gives a module its claim code: that of one is told, those of several are printed."""
+    modules = [module for id in ids if (module := visit.site.core.registry.known(id)) is not None]
+    codes = {module.id: claim.code for module in modules if (claim := claim_view(visit, module))}
+    if not codes:
+        return notice
+    if len(codes) == 1:
+        [(id, code)] = codes.items()
+        text = f"{notice.text} The claim code of {id} is {code}."
+        return replace(notice, text=text, link=f"/modules/{id}#owner", link_label="Show its QR code")
+    link = "/modules/labels?" + urlencode({"ids": ",".join(codes)}, safe=",")
+    return replace(notice, link=link, link_label="Print labels with their claim codes")
 
 
 async def decide_claim(visit: Visit) -> Response:

@@ -23,6 +23,22 @@ export function announce(text) {
   document.getElementById("announce").textContent = text;
 }
 
+function showMaintenance({ inMaintenance, reason: why }) {
+  const banner = document.getElementById("maintenance");
+  if (banner.hidden === !inMaintenance && banner.querySelector("[data-reason]").textContent === why) return;
+  banner.querySelector("[data-reason]").textContent = why;
+  banner.hidden = !inMaintenance;
+  announce(inMaintenance ? `Maintenance. ${why}` : "Maintenance is over");
+}
+
+// What was said while the line was down.
+async function askMaintenance() {
+  const response = await fetch("/api/v1/maintenance").catch(() => null);
+  if (!response?.ok) return;
+  const { on, reason: why } = await response.json();
+  showMaintenance({ inMaintenance: on, reason: why });
+}
+
 function showLost(lost) {
   clearTimeout(lostTimer);
   const banner = document.getElementById("lost");
@@ -85,6 +101,7 @@ function applyTo(id, change) {
 function changesHouse(id, change) {
   const before = statuses.get(id);
   if (change === null) return statuses.delete(id);
+  if (before !== undefined && "owner_id" in change && watched().includes(id)) return true;
   if (!("status" in change)) return false;
   statuses.set(id, change.status);
   if (before === change.status) return false;
@@ -140,6 +157,7 @@ export function startLive(refresh) {
   socket = io({ transports: ["websocket", "polling"] });
   socket.on("connect", () => {
     showLost(false);
+    askMaintenance();
     // Between the page's making and this moment something may have come or gone.
     if (["dashboard", "waiting"].includes(document.body.dataset.page)) refresh(0);
     watch(seq);
@@ -158,6 +176,10 @@ export function startLive(refresh) {
   });
   socket.on("modules:snapshot", (batch) => snapshot(batch, refresh));
   socket.on("modules:changes", (batch) => take(batch, refresh));
+  socket.on("system:maintenance", (change) => {
+    showMaintenance(change);
+    if (document.body.dataset.page === "admin") refresh(100);
+  });
   socket.on("join:changed", () => refresh(100));
   socket.on("waiting:changed", ({ waiting }) => {
     announce(waiting === 1 ? "1 device is waiting" : `${waiting} devices are waiting`);

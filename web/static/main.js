@@ -14,7 +14,10 @@ function refresh(delayMs) {
   pending = setTimeout(async () => {
     pending = null;
     try {
-      const { response, page } = await fetchPage(location.href);
+      const asked = location.href;
+      const { response, page } = await fetchPage(asked);
+      // A form's answer may have taken the place of this page, or be about to.
+      if (location.href !== asked || document.querySelector('form[aria-busy="true"]')) return;
       if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url);
       else if (response.ok) swapRegions(page);
       else if (response.status === 404) location.reload();
@@ -45,6 +48,10 @@ startLists();
 tidyLists();
 startLive(refresh);
 plots();
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
 if (new URLSearchParams(location.search).has("notice")) {
   const url = new URL(location.href);
   url.searchParams.delete("notice");

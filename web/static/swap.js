@@ -36,7 +36,7 @@ export function swapMain(page, form) {
   const fresh = page.querySelector("main");
   const typed = typedOutside(form);
   document.querySelector("main").replaceWith(document.importNode(fresh, true));
-  swapNav(page);
+  swapFrame(page);
   document.title = page.title;
   document.body.dataset.page = page.body.dataset.page ?? "";
   for (const [id, value] of typed) {
@@ -46,9 +46,12 @@ export function swapMain(page, form) {
   for (const listener of swapped) listener();
 }
 
-function swapNav(page) {
-  const [old, fresh] = [document.querySelector(".nav"), page.querySelector(".nav")];
-  if (old && fresh) old.replaceWith(document.importNode(fresh, true));
+// What stands around the content and may change under it.
+function swapFrame(page) {
+  for (const part of [".nav", "#maintenance"]) {
+    const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
+    if (old && fresh && !old.isEqualNode(fresh)) old.replaceWith(document.importNode(fresh, true));
+  }
 }
 
 // Rows that stay are left alone (somebody may be ticking them); new ones come, old ones go.
@@ -68,6 +71,6 @@ export function swapRegions(page) {
     if ("merge" in region.dataset) mergeRows(region, fresh);
     else if (!isInUse(region)) region.replaceWith(document.importNode(fresh, true));
   }
-  swapNav(page);
+  swapFrame(page);
   for (const listener of swapped) listener();
 }

@@ -1,0 +1,77 @@
+"""Claiming a module with its code, and the labels on which staff hand the codes out."""
+
+from dataclasses import dataclass, replace
+
+from starlette.responses import Response
+
+from gateway.core.errors import GatewayError
+from gateway.core.ownership import plain, spaced
+from gateway.core.values import Module
+from web.access import Access
+from web.notices import Notice
+from web.ownerview import ClaimView, claim_view
+from web.pages.table import Page
+from web.views import module_type, visible
+from web.visit import Visit
+
+MAX_LABELS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    id: str
+    name: str
+    location: str
+    type_name: str
+    claim: ClaimView
+
+
+async def show(visit: Visit) -> Response:
+    code = plain(visit.query("code"))
+    return visit.page("claim.html", code=spaced(code) if len(code) == 8 else code)
+
+
+async def claim(visit: Visit) -> Response:
+    ownership = visit.site.core.ownership
+    try:
+        module = await ownership.claim(visit.text("code"), visit.person, visit.address)
+    except GatewayError as error:
+        return await show(replace(visit, refused=error))
+    return visit.go(f"/modules/{module.id}", Notice(f"{module.name or module.id} is yours now."))
+
+
+async def labels(visit: Visit) -> Response:
+    """A code and its QR for each module of `ids`, or for all that wait for an owner, to be printed."""
+    asked, wanted = _wanted(visit)
+    made = [label for module in wanted if (label := _label(visit, module)) is not None]
+    return await visit.long_page(
+        "labels.html",
+        labels=made[:MAX_LABELS],
+        more=max(0, len(made) - MAX_LABELS),
+        without=asked - len(made) if asked else 0,
+    )
+
+
+def _wanted(visit: Visit) -> tuple[int, list[Module]]:
+    """How many were asked for by id (0: all), and those that are known."""
+    core = visit.site.core
+    listed = ",".join(visit.request.query_params.getlist("ids")).split(",")
+    ids = list(dict.fromkeys(id.strip().lower() for id in listed if id.strip()))
+    if not ids:
+        return 0, list(visible(core, visit.person))
+    return len(ids), [module for id in ids if (module := core.registry.known(id)) is not None]
+
+
+def _label(visit: Visit, module: Module) -> Label | None:
+    code = claim_view(visit, module)
+    if code is None:
+        return None
+    kind = module_type(visit.site.core, module.type)
+    return Label(module.id, module.name, module.location, kind.name, code)
+
+
+PAGES = [
+    Page("GET", "/claim", show, Access.PERSON),
+    Page("POST", "/claim", claim, Access.PERSON, stale=show),
+    Page("GET", "/modules/labels", labels, Access.MANAGE),
+]
