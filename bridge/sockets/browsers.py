@@ -42,7 +42,6 @@ class Browsers:
             "client:sync:request": self._sync,
             "modules:watch": self._watch,
             "send_module_command": self._command,
-            "module_command": self._command,
             "request_module_states": self._states,
         }.items():
             hall.on(event, handler)

@@ -74,7 +74,7 @@ class Modules:
         self._guests: dict[str, Guest] = {}
         self.live = LiveModules(core)
         hall.on(HELLO, self._hello)
-        if "modules" in core.settings.compat_dialects:
+        if hall.compat.understands(OLD_HELLO):
             hall.on(OLD_HELLO, self._old_hello)
         hall.on_prefix("module.", self._event)
         hall.on_leave(self._left)
@@ -123,8 +123,9 @@ class Modules:
         module = self._core.registry.get(guest.module_id)
         self._hall.strangers.leave(guest.sid)
         self.live.waits_no_more(guest.module_id, guest.name)
-        answer = {"status": int(WELCOME[guest.hello]), "id": module.id, "type": module.type}
-        self._say(guest.sid, guest.hello, answer)
+        answer = {"status": int(WELCOME[guest.hello])}
+        about = {"id": module.id, "type": module.type} if guest.hello == HELLO else {}
+        self._say(guest.sid, guest.hello, answer | about)
         for name, params in self._core.standing.to_restore(module):
             self.tell(guest, name, params)
         self.live.adopt(module, guest)
