@@ -144,13 +144,14 @@ class LiveModules:
         for identity, session in list(self._waiting.get(module_id, {}).values()):
             if identity.claim == claim:
                 self.waits_no_more(module_id, session.name)
-                if approved:
+                # Two may wait for one module: only the one whose token it has now comes in.
+                if approved and identity.proof == self._identity_of(module_id).proof:
                     session.approved(self._identity_of(module_id))
                 else:
                     session.refused()
 
     def _identity_of(self, module_id: str) -> ModuleIdentity:
-        """The module with the token of now, which is the one that waited."""
+        """The module with the token of now."""
         module = self._core.registry.get(module_id)
         return ModuleIdentity(module.id, True, proof=self._core.registry.digests(module).token)
 

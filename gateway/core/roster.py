@@ -97,8 +97,9 @@ class Roster:
 
     def _claimant(self, module: Module, token: object) -> ModuleIdentity | None:
         for claim in self._claims.values():
-            if claim.module_id == module.id and tokens.matches(token, self._claim_digests[claim.number]):
-                return ModuleIdentity(module.id, False, claim.number)
+            digest = self._claim_digests[claim.number]
+            if claim.module_id == module.id and tokens.matches(token, digest):
+                return ModuleIdentity(module.id, False, claim.number, digest)
         return None
 
     def _token_used(self, module: Module) -> None:
@@ -112,7 +113,9 @@ class Roster:
         if module is None or module.life == "rejected":
             return None
         if identity.claim:
-            return identity if identity.claim in self._claims else None
+            # Asking again from the same address gives the claim a new token.
+            digest = self._claim_digests.get(identity.claim)
+            return identity if digest and identity.proof in ("", digest) else None
         token = self._digests[module.number].token
         if not token or (identity.proof and identity.proof != token):
             return None
