@@ -14,9 +14,11 @@ ROOT = "gw/1/"
 
 
 class MqttSocket(Talker):
-    """`id` and `token` empty: a device that enrols, with `nonce` as its client id."""
+    """`id` and `token` empty: a device that enrols, with `nonce` as its client id; programs have no `will`."""
 
-    def __init__(self, port: int, id: str = "", token: str = "", nonce: str = "") -> None:
+    def __init__(
+        self, port: int, id: str = "", token: str = "", nonce: str = "", will: bool = True
+    ) -> None:
         super().__init__(f"MQTT ({id or nonce})")
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, nonce or id, reconnect_on_failure=False, protocol=paho.MQTTv311
@@ -30,6 +32,7 @@ class MqttSocket(Talker):
         self._client.on_message = self._message
         if id:
             self._client.username_pw_set(id, token)
+        if id and will:
             self._client.will_set(f"{ROOT}{id}/up/availability", "offline", 1, True)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()

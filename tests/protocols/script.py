@@ -15,6 +15,7 @@ MOVING = frozenset({
     "timestamp", "ts", "lastSeen", "last_seen", "since", "created_at", "registered_at", "expires_at",
     "created_at_ms", "expires_at_ms", "until_ms", "history", "seq", "queue_id", "number", "retry_after",
 })  # fmt: skip
+Object = dict[str, Any]
 WORDS_OF_ADDRESS = re.compile(r"\{(\w+)\}")
 
 
@@ -52,10 +53,13 @@ class Script:
             return [self._own(one, values) for one in shown]
         return self.known.get(shown, shown) if isinstance(shown, str) else shown
 
-    def say(self, talker: Talker, channel: str, name: str, at: str = "", **values: Any) -> None:
-        """Send the example; `at` is the channel's address where that has words of its own."""
+    def say(
+        self, talker: Talker, channel: str, name: str, at: str = "", more: Object | None = None, **values: Any
+    ) -> None:
+        """Send the example, with `more` keys; `at` is the address of a channel that has words of its own."""
         event = self._event(channel, name, at)
         said = self.example(name, **values)
+        said = said | more if more else said
         if self.dialect == "esp32":
             talker.say(said.pop("type"), said)
         else:
@@ -69,6 +73,8 @@ class Script:
         """Wait until the channel brings what the example shows; its payload. Keys in `free` may differ."""
         event = self._event(channel, name, at)
         wanted = self.example(name, **values)
+        if isinstance(wanted, str):
+            return self._hear_word(talker, event, wanted)
         if self.dialect == "esp32":
             event = wanted["type"]
         free_keys = MOVING.union(free) - values.keys()
@@ -86,6 +92,12 @@ class Script:
         check_schema(name, heard)
         self._learn(wanted, heard)
         return heard
+
+    def _hear_word(self, talker: Talker, event: str, wanted: str) -> str:
+        words: list[str] = []
+        while wanted not in words:
+            words.append(talker.hear(event).data)
+        return wanted
 
     def _event(self, channel: str, name: str, at: str) -> str:
         one = channels()[channel]

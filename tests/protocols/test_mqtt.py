@@ -1,0 +1,115 @@
+"""MQTT as docs/protocols/mqtt.md shows it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.dialects.transports import SILENCE_S
+from tests.dialects.world import World
+
+from .house import House, Line
+from .script import Script
+
+Keep = Callable[[Any], Any]
+
+
+def test_everything_on_the_page(house: House, keep: Keep) -> None:
+    script = Script("mqtt")
+    joining(script, house, keep)
+    module = approval(script, house.world, keep)
+    readings(script, house.world, keep, module)
+    commands(script, house.world, keep, module)
+    asked(script, house.world, keep, module)
+    end(script, house.world, module)
+    script.complete()
+
+
+def apply(script: Script, world: World, keep: Keep, nonce: str, **more: Any) -> Line:
+    stranger = keep(Line(world.mqtt_port, nonce=nonce))
+    stranger.subscribe(f"register/{nonce}/reply")
+    script.say(stranger, "application", "application", f"register/{nonce}", more)
+    return stranger
+
+
+def joining(script: Script, house: House, keep: Keep) -> None:
+    world = house.world
+    stranger = apply(script, world, keep, "nonce-1234")
+    script.hear(stranger, "applicationReply", "applicationReply pending", "register/nonce-1234/reply")
+    stranger = apply(script, world, keep, "nonce-5678", serial="STRIP-2", shared_key=house.shared_key)
+    script.hear(stranger, "applicationReply", "applicationReply approved", "register/nonce-5678/reply")
+    world.secrets |= {script.known["<token>"], script.known["<token-2>"]}
+    world.call("PUT", "/join", json={"mode": "closed"})
+    stranger = apply(script, world, keep, "nonce-9012", serial="STRIP-3")
+    script.hear(stranger, "applicationReply", "applicationReply closed", "register/nonce-9012/reply")
+    world.call("PUT", "/join", json={"mode": "open"})
+
+
+def approval(script: Script, world: World, keep: Keep) -> Line:
+    module = keep(Line(world.mqtt_port, "STRIP-1", script.known["<token>"]))
+    module.subscribe("STRIP-1/down/registered")
+    script.say(module, "upRegister", "hello", "STRIP-1/up/register")
+    time.sleep(SILENCE_S)
+    assert module.names() == set()
+    world.approve("STRIP-1")
+    script.hear(module, "downRegistered", "registered online", "STRIP-1/down/registered")
+    module.subscribe("STRIP-1/down/#")
+    return module
+
+
+def readings(script: Script, world: World, keep: Keep, module: Line) -> None:
+    reader = keep(Line(world.mqtt_port, *world.service("reader"), will=False))
+    reader.subscribe("STRIP-1/out/#")
+    script.say(module, "upAvailability", "availability asleep", "STRIP-1/up/availability")
+    assert world.becomes("STRIP-1", "sleeping")
+    script.say(module, "upAvailability", "availability word", "STRIP-1/up/availability")
+    assert world.becomes("STRIP-1", "online")
+    script.hear(reader, "outAvailability", "outAvailability", "STRIP-1/out/availability")
+    script.say(module, "upTelemetry", "reading values", "STRIP-1/up/telemetry")
+    script.hear(reader, "outState", "state", "STRIP-1/out/state")
+    for name in ("reading late", "reading batch"):
+        script.say(module, "upTelemetry", name, "STRIP-1/up/telemetry")
+    history = world.call("GET", "/modules/STRIP-1/telemetry", params={"key": "brightness", "from": 0})
+    assert sorted(item["value"] for item in history["items"]) == [10, 20, 64, 128]
+    script.say(module, "upEvent", "moduleEvent", "STRIP-1/up/event/color")
+    script.hear(reader, "outEvent", "moduleEvent", "STRIP-1/out/event/color")
+    world.call("PUT", "/modules/STRIP-1/desired", json={"version": 0, "values": {"interval": 30}})
+    script.hear(module, "downDesired", "desired", "STRIP-1/down/desired")
+    script.say(module, "upReported", "reported", "STRIP-1/up/reported")
+    assert world.module("STRIP-1")["reported"] == {"interval": 30}
+
+
+def commands(script: Script, world: World, keep: Keep, module: Line) -> None:
+    for end in ("done", "failed"):
+        script.forget("command")
+        color = world.command("STRIP-1", "color", red=255, green=120, blue=0)
+        told = script.hear(module, "downCommand", "command setting", "STRIP-1/down/command")
+        assert told["id"] == color
+        script.say(module, "upReply", "commandReply accepted", "STRIP-1/up/reply")
+        world.command_is("STRIP-1", color, "accepted")
+        script.say(module, "upReply", f"commandReply {end}", "STRIP-1/up/reply")
+        world.command_is("STRIP-1", color, end)
+    track, token = world.approved("TRACK-1", type=4)
+    launch = keep(Line(world.mqtt_port, track, token))
+    launch.subscribe("TRACK-1/down/command")
+    script.forget("command")
+    world.command(track, "forward", speed=3, duration=2)
+    script.hear(launch, "downCommand", "command action", "TRACK-1/down/command")
+
+
+def asked(script: Script, world: World, keep: Keep, module: Line) -> None:
+    script.forget("command")
+    controller = keep(Line(world.mqtt_port, *world.service("controller"), will=False))
+    controller.subscribe("+/ask/+/reply")
+    script.say(controller, "ask", "ask", "STRIP-1/ask/color")
+    script.hear(controller, "askReply", "askReply taken", "STRIP-1/ask/color/reply")
+    script.hear(module, "downCommand", "command setting", "STRIP-1/down/command")
+    script.say(module, "upReply", "commandReply done", "STRIP-1/up/reply")
+    script.hear(controller, "askReply", "askReply ended", "STRIP-1/ask/color/reply")
+    script.say(controller, "ask", "ask", "STRIP-1/ask/explode")
+    script.hear(controller, "askReply", "askReply refused", "STRIP-1/ask/explode/reply")
+
+
+def end(script: Script, world: World, module: Line) -> None:
+    world.call("POST", "/modules/STRIP-1/revoke")
+    script.hear(module, "downRegistered", "registered revoked", "STRIP-1/down/registered")
+    module.is_cut_off()
