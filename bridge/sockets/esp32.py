@@ -160,9 +160,9 @@ class Visit:
             older.end("takeover")
 
     def _enter(self, identity: ModuleIdentity) -> None:
-        self.module_id, self.proof = identity.id, identity.proof
-        self._identity = identity
         self._waits_no_more()
+        self._identity = identity
+        self.module_id, self.proof = identity.id, identity.proof
         module = self._core.registry.get(identity.id)
         self._house.live.adopt(module, self)
         self._greet()

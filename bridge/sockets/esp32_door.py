@@ -7,7 +7,7 @@ from bridge.sockets.esp32_words import text_of, type_of
 from bridge.tasks import Tasks
 from gateway.core.core import Core
 from gateway.core.enrolment import is_valid_id
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.rights import ModuleIdentity
 from gateway.core.values import Application
 
@@ -50,7 +50,10 @@ class Door:
         self._tasks = tasks
 
     async def recognise(self, hello: Mapping[str, Any], address: str) -> ModuleIdentity | None:
-        """Whose password this is. The shared key of a declared module becomes its token at first use."""
+        """Whose password this is. The shared key of a declared module becomes its token at first use.
+
+        Raises `Unavailable` when that cannot be stored.
+        """
         id, password = self._id(hello), text_of(hello, "password")
         if identity := self._core.registry.authenticate(id, password):
             return identity
@@ -62,6 +65,8 @@ class Door:
         application = _application(known.type, known.id, hello, shared_key=password)
         try:
             await self._core.enrolment.register(application, address, chosen_token=password)
+        except Unavailable:
+            raise
         except GatewayError:
             return None
         return self._core.registry.authenticate(known.id, password)

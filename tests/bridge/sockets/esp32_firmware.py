@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.bridge.house import open_house
+from tests.bridge.sockets.test_browsers import serve
+from tests.gateway.core.heart import TECHNICIAN, approved
+
 PATIENCE_S = 20
+STATION, SWITCH, AUDIO, GENERIC = 1, 2, 6, 7
+PASSWORD = "built into the firmware"
 
 
 class Firmware:
@@ -81,3 +87,44 @@ async def firmware(address, **options):
             yield one
         finally:
             await one.close()
+
+
+@asynccontextmanager
+async def open_world(folder, **settings):
+    async with open_house(folder, **settings) as house, serve(house) as address:
+        yield house.core, address
+
+
+@asynccontextmanager
+async def online(core, address, module_id="M", type=SWITCH):
+    """A module that is in, and the firmware it runs on, greeted."""
+    module, token = await approved(core, module_id, type)
+    async with firmware(address) as one:
+        await one.identify(module.id, token)
+        await one.welcomed()
+        one.token = token
+        yield one
+
+
+async def approve(core, module_id):
+    (outcome,) = await core.decisions.approve([module_id], TECHNICIAN)
+    assert outcome.error is None
+
+
+def state(core, module_id="M"):
+    presence = core.presence.of(module_id)
+    return presence.state, presence.reason
+
+
+def life(core, module_id):
+    known = core.registry.known(module_id)
+    return known and known.life
+
+
+async def refusal(address, module_id, password, **rest):
+    """How a socket that identifies itself so is closed."""
+    async with firmware(address) as one:
+        await one.identify(module_id, password, **rest)
+        closed = await one.closed()
+        assert one.told.empty()
+        return closed
