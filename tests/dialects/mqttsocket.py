@@ -16,9 +16,7 @@ ROOT = "gw/1/"
 class MqttSocket(Talker):
     """`id` and `token` empty: a device that enrols, with `nonce` as its client id; programs have no `will`."""
 
-    def __init__(
-        self, port: int, id: str = "", token: str = "", nonce: str = "", will: bool = True
-    ) -> None:
+    def __init__(self, port: int, id: str = "", token: str = "", nonce: str = "", will: bool = True) -> None:
         super().__init__(f"MQTT ({id or nonce})")
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, nonce or id, reconnect_on_failure=False, protocol=paho.MQTTv311

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.gateway_process import wait_until
+
 from .jssocket import JsSocket
 from .mqttsocket import MqttSocket
 from .pysocket import PySocket
@@ -251,6 +253,8 @@ class Esp32(Life):
         self.ask()
         assert self.line.closed_with() == 1008
         assert self.line.names() == set()
+        # It is answered before anybody could measure whether it is known.
+        wait_until(lambda: self.world.knows(self.id), f"{self.id} in the registry")
 
     def frame(self, type: str, **more: Any) -> None:
         self.line.say(type, {"moduleId": self.id, "password": self.token, **more})

@@ -97,6 +97,9 @@ class World:
     def module(self, id: str) -> dict[str, Any]:
         return self.call("GET", f"/modules/{id}")
 
+    def knows(self, id: str) -> bool:
+        return self.api.get(f"/modules/{id}").status_code == 200
+
     def becomes(self, id: str, status: str) -> dict[str, Any]:
         wait_until(lambda: self.module(id)["status"] == status, f"{id} {status}: {self.module(id)}", 20)
         return self.module(id)
