@@ -126,7 +126,8 @@ def _with_codes(visit: Visit, notice: Notice, ids: list[str]) -> Notice:
         return notice
     if len(codes) == 1:
         [(id, code)] = codes.items()
-        text = f"{notice.text} The claim code of {id} is {code}."
+        whose = "Its claim code" if len(ids) == 1 else f"The claim code of {id}"
+        text = f"{notice.text} {whose} is {code}."
         return replace(notice, text=text, link=f"/modules/{id}#owner", link_label="Show its QR code")
     link = "/modules/labels?" + urlencode({"ids": ",".join(codes)}, safe=",")
     return replace(notice, link=link, link_label="Print labels with their claim codes")
