@@ -14,7 +14,7 @@ ROOT = "gw/1/"
 
 
 class MqttSocket(Talker):
-    """`id` and `token` empty: a device that enrols, with `nonce` as its client id; programs have no `will`."""
+    """`id` and `token` empty: a device that enrols, its client id `nonce`; programs have no `will`."""
 
     def __init__(self, port: int, id: str = "", token: str = "", nonce: str = "", will: bool = True) -> None:
         super().__init__(f"MQTT ({id or nonce})")

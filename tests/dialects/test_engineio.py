@@ -8,6 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from . import jssocket
 from .jssocket import JsSocket, candidates, node
 from .talker import Refused
 from .world import CLIENTS, World
@@ -138,7 +139,7 @@ def test_without_node_on_the_path_one_from_the_virtual_environment_is_found(
 
 
 def test_without_any_node_the_tests_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dialects.jssocket.candidates", lambda: iter(()))
+    monkeypatch.setattr(jssocket, "candidates", lambda: iter(()))
     node.cache_clear()
     try:
         with pytest.raises(AssertionError, match="No Node"):
