@@ -21,6 +21,7 @@ from bridge.sockets.browsers import Browsers
 from bridge.sockets.clients import Clients
 from bridge.sockets.compat import Compat
 from bridge.sockets.esp32 import Esp32
+from bridge.sockets.gate import Gate
 from bridge.sockets.hall import Hall
 from bridge.sockets.modules import Modules
 from bridge.sockets.nodes import Nodes
@@ -73,7 +74,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
         sio = make_server(settings.public_url)
         hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
-        Browsers(core, hall)
+        browsers = Browsers(core, hall, lambda: link.stats()["messages_in"] + hall.events)
         modules = Modules(core, hall)
         clients, nodes = Clients(core, hall), Nodes(core, hall)
         web = create_app(
@@ -91,10 +92,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.start(core.tick_for_ever(), "clock")
         duties.start(outward.run(), "out topics")
         duties.start(hall.run(), "sockets")
+        duties.start(browsers.run(), "statistics")
         duties.start(modules.run(), "socket modules")
         duties.start(clients.run(), "socket programs")
         duties.start(nodes.run(), "socket nodes")
-        yield Gateway(core, link, socketio.ASGIApp(sio, web))
+        yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web)))
 
 
 def make_app(settings: Settings, beside: Beside = nullcontext) -> Starlette:

@@ -1,37 +1,47 @@
 """Browsers over Socket.IO: who they are, what they ask, what they are told."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import socketio
 
+from bridge.sockets import states
 from bridge.sockets.audience import Audience, Browser
 from bridge.sockets.feed import Feed
 from bridge.sockets.hall import Hall
+from bridge.sockets.people_news import PeopleNews, maintenance
+from bridge.sockets.stats import Stats
 from bridge.sockets.strangers import REFUSED_S
 from bridge.sockets.telling import Telling
 from gateway.core import clock
 from gateway.core.core import Core
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.events import SessionsEnded
-from gateway.core.rights import Person, Role
+from gateway.core.rights import Person, Role, may_administer
 from gateway.core.sessions import COOKIE
 
 MAX_WATCHED = 10_000
 MAX_PAGE = 64
+# From the least to the most; a page may say less than its session is, never more.
+RANKS = list(Role)
 
 
 class Browsers:
-    """People's tabs: the audience of the feed and of all that is told."""
+    """People's tabs: the audience of the feed and of all that is told.
 
-    def __init__(self, core: Core, hall: Hall) -> None:
+    `received` tells how many messages have come from outside, for the statistics.
+    """
+
+    def __init__(self, core: Core, hall: Hall, received: Callable[[], int]) -> None:
         self._core = core
         self._strangers = hall.strangers
         self.audience = Audience()
         self.speaker = hall.speaker
         self.feed = Feed(core, self.audience, self.speaker)
         self._telling = Telling(core, self.audience, self.speaker)
+        self._people_news = PeopleNews(core, self.audience, self.speaker)
+        self._stats = Stats(core, self.audience, self.speaker, received)
         core.hub.subscribe(SessionsEnded, self._sessions_ended)
         hall.on_arrival(self._arrived)
         hall.on_leave(self._left)
@@ -43,8 +53,12 @@ class Browsers:
             "modules:watch": self._watch,
             "send_module_command": self._command,
             "request_module_states": self._states,
+            "request_stats": self._ask_stats,
         }.items():
             hall.on(event, handler)
+
+    async def run(self) -> None:
+        await self._stats.run()
 
     # Coming and going
 
@@ -62,6 +76,7 @@ class Browsers:
 
     def _left(self, sid: str, reason: str) -> None:
         self.audience.leave(sid)
+        self.speaker.resume(sid)
 
     def _sessions_ended(self, event: SessionsEnded) -> None:
         for sid in self.audience.in_sessions(event.person_id, event.session_ids):
@@ -74,15 +89,22 @@ class Browsers:
         """Sets the page; says again who one is, but never makes anybody more than his session does."""
         browser = self.audience.get(sid)
         if browser is None:
-            self.speaker.say("client:auth:error", {"message": "Log in first."}, [sid])
-            self._strangers.hurry(sid, REFUSED_S)
+            self._refuse(sid, "Log in first.")
+            if sid in self._strangers:
+                self._strangers.hurry(sid, REFUSED_S)
         elif fault := _disagrees(browser.person, data):
-            self.speaker.say("client:auth:error", {"message": fault}, [sid])
+            self._refuse(sid, fault)
         else:
             browser.page = _page_of(data, browser.page)
             welcome = {"message": "Authenticated", "timestamp": clock.now_ms()}
             self.speaker.say("client:auth:success", welcome, [sid])
-            self._say_states(browser)
+            self._say_states(sid, browser)
+            if (state := self._core.maintenance.state).on:
+                told = maintenance(state) | {"timestamp": clock.now_ms()}
+                self.speaker.say("system:maintenance", told, [sid])
+
+    def _refuse(self, sid: str, sentence: str) -> None:
+        self.speaker.say("client:auth:error", {"message": sentence}, [sid])
 
     async def _page(self, sid: str, data: Any = None) -> None:
         if browser := self.audience.get(sid):
@@ -103,18 +125,17 @@ class Browsers:
 
     async def _states(self, sid: str, data: Any = None) -> None:
         if browser := self.audience.get(sid):
-            self._say_states(browser)
+            self._say_states(sid, browser)
 
-    def _say_states(self, browser: Browser) -> None:
-        states = [
-            {"moduleId": m.id, "online": self._core.status(m) == "online", "status": self._core.status(m)}
-            | {"lastSeen": self._core.presence.of(m.id).last_seen_ms}
-            | {"telemetry": self._core.telemetry.latest(m.id)}
-            for m in self._core.registry.all()
-            if browser.may_see(m.owner_id)
-        ]
-        answer = {"states": states, "timestamp": clock.now_ms()}
-        self.speaker.say("module_states_sync", answer, [browser.sid])
+    def _say_states(self, sid: str, browser: Browser) -> None:
+        self.speaker.say("module_states_sync", states.all_states(self._core, browser), [sid])
+
+    async def _ask_stats(self, sid: str, data: Any = None) -> None:
+        browser = self.audience.get(sid)
+        if browser is not None and may_administer(browser.person):
+            self._stats.answer(sid)
+        else:
+            self._refuse(sid, "Only an admin sees the statistics.")
 
     async def _command(self, sid: str, data: Any = None) -> None:
         browser = self.audience.get(sid)
@@ -161,8 +182,10 @@ def _disagrees(person: Person, data: Any) -> str | None:
     user_id, user_type = said.get("userId"), said.get("userType")
     if user_id is not None and str(user_id) != str(person.id):
         return "This session belongs to somebody else."
-    if user_type == "admin" and person.role is not Role.ADMIN:
-        return "This session is not an admin's."
+    if user_type is not None and (
+        user_type not in RANKS or RANKS.index(user_type) > RANKS.index(person.role)
+    ):
+        return f"This session is not one of that kind: its role is {person.role}."
     return None
 
 

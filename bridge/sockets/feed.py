@@ -9,7 +9,8 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from bridge.sockets.audience import Audience, Browser
+from bridge.sockets import states
+from bridge.sockets.audience import LIVE_PAGES, Audience, Browser
 from bridge.sockets.speaker import Speaker
 from gateway.core import clock
 from gateway.core.core import Core
@@ -18,8 +19,9 @@ from gateway.core.values import Module
 
 PERIOD_S = 0.25
 MOST_GONE = 10_000
-# Stands among telemetry keys, which have no blanks.
+# Stand among telemetry keys, which have no blanks.
 FACTS = "the facts"
+GONE = "it is gone"
 _FACTS = ("name", "location", "type", "owner_id", "status", "reason", "since", "unstable")
 Changes = dict[str, Any]
 
@@ -36,6 +38,7 @@ class Feed:
         self._changed: dict[str, set[str]] = defaultdict(set)
         self._timer: asyncio.Handle | None = None
         self._flushed_s = 0.0
+        speaker.on_missed(self._missed)
         core.hub.subscribe(TelemetryChanged, self._telemetry_changed)
         core.hub.subscribe(PresenceChanged, self._presence_changed)
         core.hub.subscribe(ModuleAdded, self._module_added)
@@ -82,10 +85,14 @@ class Feed:
             self._first_seq = self._gone.pop(next(iter(self._gone)))
 
     def _tell_gone(self, module_id: str, watchers: list[Browser]) -> None:
-        batch = {"seq": self.seq, "modules": {module_id: None}}
+        at_once = [b for b in watchers if not (b.backlog or b.missed or self._speaker.is_behind(b.sid))]
         for browser in watchers:
-            browser.backlog.pop(module_id, None)
-        self._speaker.say("modules:changes", batch, [browser.sid for browser in watchers])
+            if browser not in at_once:
+                # In its turn: with this number it would otherwise claim to know what still waits for it.
+                browser.backlog[module_id] = {GONE}
+                self._retry()
+        batch = {"seq": self.seq, "modules": {module_id: None}}
+        self._speaker.say("modules:changes", batch, [browser.sid for browser in at_once])
 
     def _mark(self, module_id: str, keys: Any) -> None:
         """Telemetry keys by their names, and FACTS for what else is shown of the module."""
@@ -109,7 +116,7 @@ class Feed:
                 seqs[key] = self.seq
         if self._audience:
             self._send(changed)
-        if any(browser.backlog for browser in self._audience.all()):
+        if any(browser.backlog or browser.missed for browser in self._audience.all()):
             self._retry()
 
     def _retry(self) -> None:
@@ -117,17 +124,28 @@ class Feed:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._flush)
 
     def _send(self, changed: dict[str, set[str]]) -> None:
+        """Browsers that see the same share one event, which is made and encoded once."""
         batches: dict[Any, tuple[Changes, list[str]]] = {}
+        named: dict[Any, tuple[Browser, dict[str, set[str]], list[str]]] = {}
         for browser in self._audience.all():
-            if browser.watching is None and not browser.page:
+            if browser.missed:
+                self._make_good(browser)
+                continue
+            if browser.watching is None and browser.page not in LIVE_PAGES:
                 continue
             mine = _merged(browser.backlog, changed) if browser.backlog else changed
             if self._speaker.is_behind(browser.sid):
                 browser.backlog = {id: set(keys) for id, keys in mine.items()}
                 continue
             browser.backlog = {}
-            self._send_singly(browser, mine)
-            self._sort_in(batches, browser, mine, changed)
+            sees = "all" if browser.may_see(None) else browser.person.id
+            sight = (browser.sid if mine is not changed else "", sees)
+            if browser.page in LIVE_PAGES:
+                named.setdefault(sight, (browser, mine, []))[2].append(browser.sid)
+            if browser.watching is not None:
+                self._sort_in(batches, sight, browser, mine)
+        for browser, mine, sids in named.values():
+            self._say_named(browser, mine, sids)
         for modules, sids in batches.values():
             if modules:
                 self._speaker.say("modules:changes", {"seq": self.seq, "modules": modules}, sids)
@@ -135,19 +153,22 @@ class Feed:
     def _sort_in(
         self,
         batches: dict[Any, tuple[Changes, list[str]]],
+        sight: Any,
         browser: Browser,
         mine: dict[str, set[str]],
-        changed: dict[str, set[str]],
     ) -> None:
-        """Browsers that see the same share one batch, which is made and encoded once."""
-        if browser.watching is None:
+        if any(GONE in keys and self._sees(browser, id) for id, keys in mine.items()):
+            # What it knows of a module that went and came back is not to be merged with.
+            self._say_snapshot(browser)
             return
-        person = browser.person
-        sight = "all" if browser.may_see(None) else person.id
-        group = (browser.sid if mine is not changed else "", sight, browser.watching)
+        group = (sight, browser.watching)
         if group not in batches:
             batches[group] = (self._visible(browser, mine), [])
         batches[group][1].append(browser.sid)
+
+    def _sees(self, browser: Browser, module_id: str) -> bool:
+        module = self._core.registry.known(module_id)
+        return module is not None and browser.watches(module_id, module.owner_id)
 
     def _visible(self, browser: Browser, changed: dict[str, set[str]]) -> Changes:
         found: Changes = {}
@@ -155,6 +176,8 @@ class Feed:
             module = self._core.registry.known(module_id)
             if module is not None and browser.watches(module_id, module.owner_id):
                 found[module_id] = self._changes(module, keys)
+            elif GONE in keys:
+                found[module_id] = None
         return found
 
     def _changes(self, module: Module, keys: set[str]) -> Changes:
@@ -166,10 +189,8 @@ class Feed:
         values = {key: latest[key] for key in keys if key in latest}
         return changes | {"telemetry": values} if values else changes
 
-    def _send_singly(self, browser: Browser, changed: dict[str, set[str]]) -> None:
+    def _say_named(self, browser: Browser, changed: dict[str, set[str]], sids: list[str]) -> None:
         """One event a module, for pages written for the documented real-time API."""
-        if browser.page not in ("modules", "dashboard", "admin"):
-            return
         for module_id, keys in changed.items():
             module = self._core.registry.known(module_id)
             if module is None or not browser.may_see(module.owner_id):
@@ -177,13 +198,28 @@ class Feed:
             latest = self._core.telemetry.latest(module_id)
             values = {key: latest[key] for key in keys if key in latest}
             if values:
-                self._speaker.say("module:telemetry:updated", self._update(module_id, values), [browser.sid])
+                update = states.telemetry(self._core, module, values)
+                self._speaker.say("module:telemetry:updated", update, sids)
 
-    def _update(self, module_id: str, values: Changes) -> Changes:
-        last_seen_ms = self._core.presence.of(module_id).last_seen_ms
-        return {
-            "moduleId": module_id, "telemetry": values, "lastSeen": last_seen_ms, "timestamp": clock.now_ms()
-        }  # fmt: skip
+    # Slow ones
+
+    def _missed(self, sid: str) -> bool:
+        """A browser that holds too much hears nothing until it has read that, and then how things are."""
+        browser = self._audience.get(sid)
+        if browser is None:
+            return False
+        browser.missed = True
+        self._retry()
+        return True
+
+    def _make_good(self, browser: Browser) -> None:
+        if self._speaker.is_behind(browser.sid):
+            return
+        self._speaker.resume(browser.sid)
+        browser.missed = False
+        self._speaker.say("module_states_sync", states.all_states(self._core, browser), [browser.sid])
+        if browser.watching is not None:
+            self._say_snapshot(browser)
 
     # Watching
 
@@ -194,16 +230,27 @@ class Feed:
             self._flush()
         browser.watching = ids
         browser.backlog = {}
-        if since is not None and self._first_seq <= since <= self.seq:
+        if since is not None and self._first_seq <= since <= self.seq and not self._came_back(browser, since):
             batch = {"seq": self.seq, "modules": self._since(browser, since)}
             self._speaker.say("modules:changes", batch, [browser.sid])
-            return
+        else:
+            self._say_snapshot(browser)
+
+    def _say_snapshot(self, browser: Browser) -> None:
+        browser.backlog = {}
         modules = {
             module.id: self._core.describe(module)
             for module in self._core.registry.all()
             if browser.watches(module.id, module.owner_id)
         }
         self._speaker.say("modules:snapshot", {"seq": self.seq, "modules": modules}, [browser.sid])
+
+    def _came_back(self, browser: Browser, since: int) -> bool:
+        """Whether a module went since and is there again, so that what is known of it must not be kept."""
+        return any(
+            seq > since and browser.watches(id, owner_id) and self._sees(browser, id)
+            for (id, owner_id), seq in self._gone.items()
+        )
 
     def _since(self, browser: Browser, since: int) -> Changes:
         found: Changes = {

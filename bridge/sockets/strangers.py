@@ -37,6 +37,9 @@ class Strangers:
         self._due_s[sid] = _now_s() + STRANGER_S
         return True
 
+    def __contains__(self, sid: str) -> bool:
+        return sid in self._due_s
+
     def leave(self, sid: str) -> None:
         self._due_s.pop(sid, None)
         self._hurried.discard(sid)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.sockets import states
 from bridge.sockets.audience import Audience
 from bridge.sockets.speaker import Speaker
 from gateway.core import clock
@@ -42,13 +43,7 @@ class Telling:
         if module is None:
             return
         online = event.after == "online"
-        change = {
-            "moduleId": module.id,
-            "online": online,
-            "status": event.after,
-            "lastSeen": self._core.presence.of(module.id).last_seen_ms,
-            "reason": event.reason,
-        }
+        change = states.status(self._core, module, reason=event.reason)
         self._speaker.say("module:status:changed", change, self._audience.live(module.owner_id))
         if module.owner_id is not None and online is not (event.before == "online"):
             word = "user:module:online" if online else "user:module:offline"

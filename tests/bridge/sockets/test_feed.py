@@ -52,15 +52,21 @@ class House:
     """The feed with a speaker that hands over at once, unless a tab is said to be slow."""
 
     def __init__(self, core):
-        self.core, self.tabs, self.slow = core, [], set()
+        self.core, self.tabs, self.slow, self.deaf = core, [], set(), set()
         self.audience = Audience()
         self.feed = Feed(core, self.audience, self)
         self.telling = Telling(core, self.audience, self)
 
     def say(self, event, data, to):
         for tab in self.tabs:
-            if tab.browser.sid in to:
+            if tab.browser.sid in to and tab.browser.sid not in self.deaf:
                 tab.told(event, data)
+
+    def on_missed(self, listener):
+        self.missed = listener
+
+    def resume(self, sid):
+        self.deaf.discard(sid)
 
     def is_behind(self, sid):
         return sid in self.slow
@@ -138,8 +144,10 @@ async def test_whoever_watches_ends_up_with_exactly_what_he_may_see(tmp_path_fac
         for step, at, value in steps:
             await do(house, step, at, value)
             for tab in house.tabs:
-                # Nobody who is there keeps what he may not see.
-                if house.audience.get(tab.browser.sid) is not None:
+                # Nobody who is there, and reads, keeps what he may not see.
+                if house.audience.get(tab.browser.sid) is not None and not tab.browser.backlog and not (
+                    tab.browser.missed or tab.browser.sid in house.slow
+                ):
                     owners = {id: core.registry.get(id).owner_id for id in tab.modules}
                     assert all(may_see(tab.browser.person, owner) for owner in owners.values()), owners
         for number in range(len(house.tabs)):
