@@ -15,6 +15,7 @@ MOVING = frozenset({
     "timestamp", "ts", "lastSeen", "last_seen", "since", "created_at", "registered_at", "expires_at",
     "created_at_ms", "expires_at_ms", "until_ms", "history", "seq", "queue_id", "number", "retry_after",
 })  # fmt: skip
+ABSENT = object()
 Object = dict[str, Any]
 WORDS_OF_ADDRESS = re.compile(r"\{(\w+)\}")
 
@@ -48,7 +49,8 @@ class Script:
 
     def _own(self, shown: Any, values: dict[str, Any]) -> Any:
         if isinstance(shown, dict):
-            return {key: values.get(key, self._own(one, values)) for key, one in shown.items()}
+            own = {key: values.get(key, self._own(one, values)) for key, one in shown.items()}
+            return {key: one for key, one in own.items() if one is not ABSENT}
         if isinstance(shown, list):
             return [self._own(one, values) for one in shown]
         return self.known.get(shown, shown) if isinstance(shown, str) else shown
@@ -70,7 +72,10 @@ class Script:
     def hear(
         self, talker: Talker, channel: str, name: str, at: str = "", free: tuple[str, ...] = (), **values: Any
     ) -> Any:
-        """Wait until the channel brings what the example shows; its payload. Keys in `free` may differ."""
+        """Wait until the channel brings what the example shows; its payload.
+
+        Keys in `free` may differ; keys whose value is `ABSENT` are not there.
+        """
         event = self._event(channel, name, at)
         wanted = self.example(name, **values)
         if isinstance(wanted, str):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema_rs import Draft7Validator
 
+from bridge.sockets.compat import ALIASES
 from gateway.settings import Settings
 
 from .document import DOCS, channels, document, examples, messages
@@ -15,6 +16,7 @@ from .script import check_schema
 
 HERE = Path(__file__).parent
 OFFICIAL = HERE / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0-without-$id.json"
+ALIAS = re.compile(r"^\| (\w+) \| (to the gateway|from the gateway) \| `(\S+)` \| `(\S+)` \|$", re.MULTILINE)
 SETTING = re.compile(r"^\| `(PASSERELLE_\w+)` \|[^|]*\| (.*) \|$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 
@@ -71,6 +73,14 @@ def test_the_pages_name_every_address() -> None:
         words = channel.address.removeprefix("gw/1/").removeprefix("{moduleId}/")
         address = re.sub(r"\{(\w+)\}", r"<\1>", words)
         assert f"`{address}`" in text, f"no page has `{address}`"
+
+
+def test_the_pages_list_every_alias() -> None:
+    ways = {"up": "to the gateway", "down": "from the gateway"}
+    rows = [(one.dialect, ways[one.direction], one.documented, one.alias) for one in ALIASES]
+    assert ALIAS.findall((DOCS / "protocols.md").read_text()) == rows
+    addresses = {channel.address for channel in channels().values()}
+    assert {name for _, _, *names in rows for name in names} <= addresses
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

@@ -62,7 +62,7 @@ def older_hello(script: Script, world: World, keep: Keep) -> None:
     script.say(again, "moduleConnect", "moduleRegister")
     script.hear(again, "moduleConnect", "moduleConnected online")
     script.hear(again, "moduleTyped", "moduleTypedCommand", "module.0.color")
-    waiting, token = world.register("STRIP-3", type=0)
+    _, token = world.register("STRIP-3", type=0)
     newcomer = keep(PySocket(world.url))
     script.say(newcomer, "moduleConnect", "moduleRegister", token=token)
     script.hear(newcomer, "moduleError", "moduleError pendingAlias")
