@@ -12,6 +12,7 @@ from bridge.mqtt.asking import Asking
 from bridge.mqtt.downlink import Downlink
 from bridge.mqtt.enrolling import Enrolling
 from bridge.mqtt.link import Inbound, Link, Stored
+from bridge.mqtt.posting import Posting
 from bridge.tasks import Tasks
 from bridge.topics import Topics
 from gateway.core.core import Core
@@ -46,6 +47,7 @@ class Uplink:
         self._downlink = Downlink(self._core, self._topics, link)
         self._enrolling = Enrolling(self._core, self._topics, link, tasks)
         self._asking = Asking(self._core, self._topics, link, tasks)
+        self._posting = Posting(self._core, self._topics, link, tasks)
 
     # Messages
 
@@ -67,6 +69,9 @@ class Uplink:
             return self._put_aside("unknown module", stored)
         if path[1:] == words.UP_TELEMETRY:
             return self._telemetry(module, message.payload, stored)
+        if path[1:] == words.UP_INSTANCE and module.life == "approved":
+            self._posting.receive(module, message, stored)
+            return False
         self._other(module, path[1:], message)
         return self._acknowledge(stored)
 
@@ -103,6 +108,7 @@ class Uplink:
         _object(message.payload)
         self._core.presence.heard(module)
         self._downlink.greet(module)
+        self._posting.greet(module)
         self._downlink.resume(module.id)
 
     def _availability(self, module: Module, message: Inbound) -> None:
