@@ -1,5 +1,6 @@
 """The Socket.IO server as we run it: our origins, bounded messages, events in order, nothing forged."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ import socketio
 from gateway.core.sessions import COOKIE
 
 MAX_MESSAGE = 1_000_000
+log = logging.getLogger(__name__)
+# The library's own words; what it cannot take is its caller's fault, ours are caught before.
+library = logging.getLogger(f"{__name__}.library")
 # What the library calls itself; from a client they would be taken for its own word.
 RESERVED = frozenset({"connect", "disconnect", "connect_error", "*"})
 
@@ -26,7 +30,11 @@ class FastJson:
 
     @staticmethod
     def loads(text: str | bytes, **_: Any) -> Any:
-        return msgspec.json.decode(text)
+        try:
+            return msgspec.json.decode(text)
+        except RecursionError:
+            # The library expects what the standard library raises for what is no JSON.
+            raise ValueError("nested too deeply") from None
 
 
 def make_server(public_url: str) -> Any:
@@ -36,23 +44,51 @@ def make_server(public_url: str) -> Any:
     def is_ours(origin: str, environ: Mapping[str, Any]) -> bool:
         """A web page must be ours. A device's library may send what is no page's origin, but then a cookie
         proves nothing."""
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if parts.scheme not in ("http", "https") and origin != "null":
             return f"{COOKIE}=" not in str(environ.get("HTTP_COOKIE", ""))
         # By host alone: a proxy may speak TLS where we do not.
         return parts.netloc in {public_host, environ.get("HTTP_HOST")} - {""}
 
+    library.setLevel(logging.ERROR)
+    library.addFilter(_in_one_line)
     server: Any = socketio.AsyncServer(
         async_mode="asgi",
         async_handlers=False,
         cors_allowed_origins=is_ours,
         max_http_buffer_size=MAX_MESSAGE,
         json=FastJson,
-        logger=False,
-        engineio_logger=False,
+        logger=library,
+        engineio_logger=library,
     )
     server._handle_event = _only_events(server._handle_event)
+    server.eio.on("message", _readable(server))
     return server
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """What the library could not take came from outside: a traceback would only fill the log."""
+    if record.exc_info and record.exc_info[0] is not None:
+        record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
+        record.exc_info = None
+    return True
+
+
+def _readable(server: Any) -> Callable[[str, Any], Awaitable[None]]:
+    """A socket that sends what cannot be read is closed; it costs one line of the log."""
+    handle = server.eio.handlers["message"]
+
+    async def message(engine_sid: str, data: Any) -> None:
+        try:
+            await handle(engine_sid, data)
+        except Exception as error:
+            log.warning("A socket sent what cannot be read (%s); it is closed.", type(error).__name__)
+            await server.eio.disconnect(engine_sid)
+
+    return message
 
 
 def _only_events(handle: Handler) -> Handler:
