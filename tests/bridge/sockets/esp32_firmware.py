@@ -8,7 +8,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.bridge.house import open_house
-from tests.bridge.sockets.test_browsers import serve
+from tests.bridge.sockets.tabs import serve
 from tests.gateway.core.heart import TECHNICIAN, approved
 
 PATIENCE_S = 20

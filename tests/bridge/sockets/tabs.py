@@ -13,11 +13,10 @@ PATIENCE_S = 20
 
 
 @asynccontextmanager
-async def serve(house):
+async def serve(house, **options):
     """The address of a web server for the house."""
-    config = uvicorn.Config(
-        house.app, host="127.0.0.1", port=0, lifespan="off", log_config=None, ws="websockets-sansio"
-    )
+    plain = {"host": "127.0.0.1", "port": 0, "lifespan": "off", "log_config": None, "ws": "websockets-sansio"}
+    config = uvicorn.Config(house.app, **(plain | options))
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
     task = asyncio.create_task(server._serve())

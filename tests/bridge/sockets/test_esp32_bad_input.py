@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from bridge.sockets import esp32, esp32_door
-from tests.bridge.house import until
+from tests.bridge.house import open_house, until
 from tests.bridge.sockets.esp32_firmware import (
     GENERIC,
     PASSWORD,
@@ -21,6 +21,7 @@ from tests.bridge.sockets.esp32_firmware import (
     refusal,
     state,
 )
+from tests.bridge.sockets.tabs import serve
 from tests.gateway.core.heart import approved
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +153,32 @@ async def test_one_who_never_stops_talking_is_read_no_faster_than_others(tmp_pat
             await until(lambda: core.telemetry.latest("OTHER") == {"uptime": 5})
         await until(lambda: core.telemetry.latest("M").get("uptime") == 399)
         await flooding
+
+
+async def test_one_whose_connection_died_unseen_is_found_by_pings(tmp_path):
+    async with (
+        open_house(tmp_path) as house,
+        serve(house, ws_ping_interval=0.5, ws_ping_timeout=2) as address,
+        online(house.core, address) as one,
+    ):
+        one.socket.transport.pause_reading()
+        await until(lambda: state(house.core) == ("offline", "will"))
+        one.cut()
+
+
+async def test_one_who_asks_and_never_reads_is_cut_off_and_holds_up_nobody(tmp_path):
+    async with open_world(tmp_path) as (core, address), online(core, address, type=GENERIC) as one:
+        core.telemetry.report(core.registry.get("M"), {"much": "x" * 14_000})
+        one.socket.transport.pause_reading()
+
+        async def ask():
+            while True:
+                await one.identify("M", one.token)
+
+        asking = asyncio.create_task(ask())
+        await until(lambda: state(core) == ("offline", "will"))
+        async with online(core, address, "OTHER") as other:
+            assert await other.is_alive()
+        asking.cancel()
+        await asyncio.wait([asking])
+        one.cut()

@@ -15,7 +15,7 @@ from tests.bridge.sockets.esp32_firmware import (
     online,
     open_world,
 )
-from tests.bridge.sockets.test_browsers import serve
+from tests.bridge.sockets.tabs import serve
 from tests.gateway.core.heart import ADMIN, approved
 
 pytestmark = pytest.mark.anyio
