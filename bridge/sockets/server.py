@@ -11,6 +11,7 @@ import socketio
 from gateway.core.sessions import COOKIE
 
 MAX_MESSAGE = 1_000_000
+MAX_LINE = 300
 log = logging.getLogger(__name__)
 # The library's own words; what it cannot take is its caller's fault, ours are caught before.
 library = logging.getLogger(f"{__name__}.library")
@@ -70,10 +71,13 @@ def make_server(public_url: str) -> Any:
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """What the library could not take came from outside: a traceback would only fill the log."""
+    """What the library could not take came from outside: no fault of ours, and not to be quoted as it is."""
+    text = record.getMessage()
     if record.exc_info and record.exc_info[0] is not None:
-        record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
-        record.exc_info = None
+        text = f"{text} ({record.exc_info[0].__name__})"
+    record.msg = "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_LINE])
+    record.args, record.exc_info = (), None
+    record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
 
 
