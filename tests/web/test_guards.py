@@ -31,6 +31,7 @@ MAY = {
     "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "POST /admin/users": {"admin"},
     "POST /admin/users/{number:int}": {"admin"}, "POST /admin/services": {"admin"},
     "POST /admin/services/{name}/delete": {"admin"}, "POST /admin/maintenance": {"admin"},
+    "POST /admin/clients/{number:int}/delete": {"admin"},
     "GET /claim": PEOPLE, "POST /claim": PEOPLE, "GET /modules/labels": STAFF,
     "POST /modules/{id}/give": STAFF, "POST /modules/{id}/unclaim": PEOPLE,
 }  # fmt: skip
@@ -49,11 +50,14 @@ MAY_CALL = {
     "POST /service-accounts": {"admin"}, "DELETE /service-accounts/{name}": {"admin"},
     "POST /modules/claim": PEOPLE, "POST /modules/{id}/unclaim": PEOPLE,
     "GET /modules/{id}/claim-code": STAFF, "GET /maintenance": READERS, "PUT /maintenance": {"admin"},
+    "GET /clients": {"admin"}, "PATCH /clients/{number:int}": {"admin"},
+    "DELETE /clients/{number:int}": {"admin"},
 }  # fmt: skip
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {
     "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/docs", "GET /api/v1/openapi.json",
-    "POST /modules/register", "POST /modules",
+    "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
+    "PUT /client/to/instance", "POST /client/to/instance",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 
 from web.api import (
     auth,
+    clients,
     commands,
     desired,
     house,
@@ -17,7 +18,7 @@ from web.api import (
 )
 from web.site import Site
 
-_PARTS = (auth, modules, ownership, commands, desired, telemetry, house, maintenance, people)
+_PARTS = (auth, modules, ownership, commands, desired, telemetry, house, maintenance, people, clients)
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
 

@@ -22,6 +22,7 @@ async def show(visit: Visit) -> Response:
         "admin.html",
         users=core.accounts.people.all(),
         services=core.services.all(),
+        clients=core.clients.all(),
         join=join_view(core),
         join_types=join_types(core),
         logged_in=core.accounts.sessions.online_people(),
@@ -100,12 +101,19 @@ async def set_maintenance(visit: Visit) -> Notice:
     return Notice("Maintenance is on: only admins can log in." if changed.on else "Maintenance is over.")
 
 
+async def remove_client(visit: Visit) -> Notice:
+    number = visit.request.path_params["number"]
+    await visit.site.core.clients.remove(number, visit.person)
+    return Notice(f"Program {number} was removed; its session ends now.")
+
+
 _ACTIONS: list[tuple[str, Action]] = [
     ("/admin/users", add_user),
     ("/admin/users/{number:int}", change_user),
     ("/admin/services", add_service),
     ("/admin/maintenance", set_maintenance),
     ("/admin/services/{name}/delete", remove_service),
+    ("/admin/clients/{number:int}/delete", remove_client),
 ]
 PAGES = [
     Page("GET", "/admin", show, Access.ADMINISTER),
