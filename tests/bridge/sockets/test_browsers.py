@@ -15,9 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def open_world(folder):
+async def open_world(folder, **settings):
     """A house with an admin, an owner and a stranger, their cookies, and two modules, one the owner's."""
-    async with open_house(folder) as house, serve(house) as address:
+    async with open_house(folder, **settings) as house, serve(house) as address:
         core = house.core
         await core.accounts.set_up(core.accounts.setup_secret, "ann", PASSWORD)
         for name in ("olga", "sam"):

@@ -20,7 +20,7 @@ class Tab:
 
     def __init__(self, house, person, ids=frozenset()):
         self.browser = Browser(f"{person.name}-{len(house.tabs)}", person, 1)
-        self.modules, self.seq, self.events, self.ids = {}, None, [], ids
+        self.modules, self.seq, self.events, self.ids, self.resuming = {}, None, [], ids, False
         house.tabs.append(self)
         house.audience.enter(self.browser)
         house.feed.watch(self.browser, ids, None)
@@ -28,10 +28,12 @@ class Tab:
     def told(self, event, data):
         self.events.append((event, data))
         if event == "modules:snapshot":
-            self.modules, self.seq = dict(data["modules"]), data["seq"]
+            self.modules, self.seq, self.resuming = dict(data["modules"]), data["seq"], False
         elif event == "modules:changes":
             assert self.seq is not None, "changes before the snapshot"
-            assert data["seq"] >= self.seq
+            # Nothing is said twice; only what answers `since` may bring nothing new.
+            assert data["seq"] > self.seq or (self.resuming and data["seq"] == self.seq)
+            self.resuming = False
             self.seq = data["seq"]
             for id, change in data["modules"].items():
                 self.take(id, change)
@@ -95,6 +97,7 @@ steps = st.lists(
         st.tuples(st.just("away"), st.integers(0, 4), st.none()),
         st.tuples(st.just("back"), st.integers(0, 4), st.none()),
         st.tuples(st.just("slow"), st.integers(0, 4), st.booleans()),
+        st.tuples(st.just("deaf"), st.integers(0, 4), st.none()),
         st.tuples(st.just("flush"), st.none(), st.none()),
         st.tuples(st.just("remove"), ids, st.none()),
     ),
@@ -122,11 +125,17 @@ async def do(house, step, at, value):
         case "away":
             house.audience.leave(tab.browser.sid)
         case "back" if house.audience.get(tab.browser.sid) is None:
-            tab.browser.watching = None
+            tab.browser = Browser(tab.browser.sid, tab.browser.person, 1)
+            tab.resuming = True
+            house.deaf.discard(tab.browser.sid)
             house.audience.enter(tab.browser)
             house.feed.watch(tab.browser, tab.ids, tab.seq)
         case "slow":
             (house.slow.add if value else house.slow.discard)(tab.browser.sid)
+        case "deaf" if house.audience.get(tab.browser.sid) is not None:
+            house.slow.add(tab.browser.sid)
+            house.deaf.add(tab.browser.sid)
+            house.missed(tab.browser.sid)
         case "flush":
             house.flush()
 
