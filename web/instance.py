@@ -1,4 +1,4 @@
-"""`client.to.instance` and `node.to.instance` over HTTP: the same acts; the body is the reply's parameters."""
+"""`client.to.instance` and `node.to.instance` over HTTP: the same acts; the reply as the body."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
