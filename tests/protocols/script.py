@@ -8,15 +8,18 @@ from tests.dialects.talker import Talker
 from .document import Channel, channels, examples, validator
 
 PLACEHOLDER = re.compile(r"<[a-z0-9-]+>\Z")
-# Stands for a sentence that may be another one each time; other placeholders keep what they stand for.
-SENTENCE = "<sentence>"
+# These may be others each time; the rest keeps what it stands for.
+PASSING = frozenset({"<sentence>", "<time>"})
 # Under these keys examples show only the kind of value: times, counters and what the house has numbered.
 MOVING = frozenset({
-    "timestamp", "ts", "lastSeen", "last_seen", "since", "created_at", "registered_at", "expires_at",
-    "created_at_ms", "expires_at_ms", "until_ms", "history", "seq", "queue_id", "number", "retry_after",
+    "timestamp", "ts", "lastSeen", "last_seen", "last_login", "since", "created_at", "registered_at",
+    "expires_at", "created_at_ms", "expires_at_ms", "until_ms", "history", "seq", "queue_id", "number",
+    "retry_after",
 })  # fmt: skip
 ABSENT = object()
 Object = dict[str, Any]
+NOTHING: Object = {}
+Keys = tuple[str, ...]
 WORDS_OF_ADDRESS = re.compile(r"\{(\w+)\}")
 
 
@@ -43,7 +46,7 @@ class Script:
 
     # Saying
 
-    def example(self, name: str, **values: Any) -> Any:
+    def example(self, name: str, /, **values: Any) -> Any:
         """The example in this house's words; `values` are put under their keys, at any depth."""
         return self._own(examples()[name], values)
 
@@ -56,7 +59,7 @@ class Script:
         return self.known.get(shown, shown) if isinstance(shown, str) else shown
 
     def say(
-        self, talker: Talker, channel: str, name: str, at: str = "", more: Object | None = None, **values: Any
+        self, talker: Talker, channel: str, name: str, at: str = "", more: Object = NOTHING, /, **values: Any
     ) -> None:
         """Send the example, with `more` keys; `at` is the address of a channel that has words of its own."""
         event = self._event(channel, name, at)
@@ -70,7 +73,7 @@ class Script:
     # Hearing
 
     def hear(
-        self, talker: Talker, channel: str, name: str, at: str = "", free: tuple[str, ...] = (), **values: Any
+        self, talker: Talker, channel: str, name: str, at: str = "", free: Keys = (), /, **values: Any
     ) -> Any:
         """Wait until the channel brings what the example shows; its payload.
 
@@ -129,13 +132,13 @@ class Script:
         return next((fault for at, one, its in pairs if (fault := self._fault(one, its, free, at))), "")
 
     def _learn(self, wanted: Any, heard: Any) -> None:
-        if isinstance(wanted, dict):
+        if isinstance(wanted, dict) and isinstance(heard, dict):
             for key, one in wanted.items():
-                self._learn(one, heard[key])
-        elif isinstance(wanted, list):
+                self._learn(one, heard.get(key))
+        elif isinstance(wanted, list) and isinstance(heard, list):
             for one, its in zip(wanted, heard, strict=False):
                 self._learn(one, its)
-        elif isinstance(wanted, str) and PLACEHOLDER.match(wanted) and wanted != SENTENCE:
+        elif isinstance(wanted, str) and PLACEHOLDER.match(wanted) and wanted not in PASSING:
             self.known[wanted] = heard
 
 

@@ -8,7 +8,7 @@ import httpx
 from tests.dialects.pysocket import PySocket
 from tests.dialects.world import World
 
-from .script import Script
+from .script import Keys, Script
 
 Keep = Callable[[Any], Any]
 NODE = "PORCH-1"
@@ -26,19 +26,19 @@ class Pair:
     def line(self) -> PySocket:
         return self._keep(PySocket(self.world.url))
 
-    def program_says(self, name: str, **values: Any) -> None:
+    def program_says(self, name: str, /, **values: Any) -> None:
         self.script.say(self.program, "clientToInstance", name, **values)
 
-    def program_hears(self, name: str, free: tuple[str, ...] = (), **values: Any) -> Any:
+    def program_hears(self, name: str, free: Keys = (), /, **values: Any) -> Any:
         told = self.script.hear(self.program, "instanceToClient", name, "", free, **values)
         again = self.script.hear(self.program, "instaceToClient", name, "", free, **values)
         assert told == again
         return told["parameters"]
 
-    def node_says(self, name: str, **values: Any) -> None:
+    def node_says(self, name: str, /, **values: Any) -> None:
         self.script.say(self.node, "nodeToInstance", name, **values)
 
-    def node_hears(self, name: str, **values: Any) -> Any:
+    def node_hears(self, name: str, /, **values: Any) -> Any:
         return self.script.hear(self.node, "instanceToNode", name, **values)["parameters"]
 
     def program_logs_in(self, answer: str) -> Any:
@@ -67,7 +67,7 @@ def test_everything_on_the_page(world: World, keep: Keep) -> None:
 
 def arriving(pair: Pair) -> None:
     pair.program_says("clientRegister")
-    pair.program_id = pair.program_hears("clientRegistered", free=("id",))["id"]
+    pair.program_id = pair.program_hears("clientRegistered", ("id",))["id"]
     pair.node = pair.line()
     pair.node_says("nodeRegister")
     pair.node_hears("nodeRegistered")
