@@ -8,16 +8,24 @@ import { fetchPage, onSwap, swapRegions } from "./swap.js";
 
 let pending = null;
 
+function isSending() {
+  return document.querySelector('form[aria-busy="true"]') !== null;
+}
+
 // The page's own parts, made anew by the server; several reasons within a moment are one.
 function refresh(delayMs) {
   if (pending !== null) return;
   pending = setTimeout(async () => {
     pending = null;
+    // What a form that is on its way answers may take the place of this page.
+    if (isSending()) {
+      refresh(300);
+      return;
+    }
     try {
       const asked = location.href;
       const { response, page } = await fetchPage(asked);
-      // A form's answer may have taken the place of this page, or be about to.
-      if (location.href !== asked || document.querySelector('form[aria-busy="true"]')) return;
+      if (location.href !== asked || isSending()) return;
       if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url);
       else if (response.ok) swapRegions(page);
       else if (response.status === 404) location.reload();
