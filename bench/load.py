@@ -3,15 +3,20 @@
 import asyncio
 import random
 import time
+from collections import deque
 from typing import Any
 
 from bench import mqtt
+from bench.timing import beats, reached, spread
 from bench.worker import serve
 
 CHUNK = 200
 WINDOW = 100
 CONNECTING_AT_ONCE = 50
 END_MARK = "end"
+# Of a mixed load's messages one in so many is acknowledged, and one is an event that a program hears.
+ONE_IN = 20
+ON, OFF = b"online", b"offline"
 
 
 class Devices:
@@ -123,21 +128,52 @@ class Devices:
         session.on_puback = None
 
     async def steady(self, devices: int, rate: float, seconds: float, base: float) -> dict[str, Any]:
-        """`rate` readings a second in all, each device in turn; what each of them said last, by name.
-
-        Up to half a beat late at random, so that they do not march in step with any timer of the server.
-        """
+        """`rate` readings a second in all, each device in turn; what each of them said last, by name."""
         heads = [self._head(index) for index in range(devices)]
         last: dict[str, int] = {}
-        begin, total = time.monotonic(), int(rate * seconds)
-        for number in range(total):
-            due = begin + (number + random.random() / 2) / rate
-            if (wait := due - time.monotonic()) > 0.0005:
-                await asyncio.sleep(wait)
+        begin = time.monotonic()
+        async for number in beats(rate, seconds):
             index = number % devices
             last[self.names[index][0]] = now = mqtt.stamp(base)
             self.sessions[index].write(heads[index] + mqtt.reading(now))
-        return {"messages": total, "seconds": time.monotonic() - begin, "last": last}
+        return {"messages": int(rate * seconds), "seconds": time.monotonic() - begin, "last": last}
+
+    async def listen(self, name: str, token: str) -> bool:
+        """A program with this account hears the devices' events."""
+        self._reader = await self._open(name, token, "gw/1/+/out/event/probe")
+        return True
+
+    async def mixed(self, rate: float, seconds: float) -> dict[str, Any]:
+        """Readings at QoS 0 and some at QoS 1, and events: delays to PUBACK and to the program, in ms."""
+        base, acks, events = time.monotonic(), [], []
+        self._reader.on_publish = lambda event: events.append(_since(base, int(event[8:14])))
+        begun = [_Acknowledged(session, acks) for session in self.sessions]
+        heads = [(self._head(index), self._head(index, qos=1)) for index in range(len(self.sessions))]
+        probes = [f"gw/1/{name}/up/event/probe" for name, _ in self.names]
+        async for number in beats(rate, seconds):
+            index, now = random.randrange(len(self.sessions)), mqtt.stamp(base)
+            if number % ONE_IN == 0:
+                begun[index].send(heads[index][1], mqtt.reading(now))
+            elif number % ONE_IN == ONE_IN // 2:
+                self.sessions[index].write(mqtt.publish(probes[index], b'{"sent":%06d}' % now))
+            else:
+                self.sessions[index].write(heads[index][0] + mqtt.reading(now))
+        took_s, each = time.monotonic() - base, int(rate * seconds / ONE_IN)
+        await reached(lambda: min(len(acks), len(events)), each, timeout_s=10)
+        return {
+            "rate": int(rate * seconds) / took_s, "missing": 2 * each - len(acks) - len(events),
+            "puback": spread(acks), "event": spread(events),
+        }  # fmt: skip
+
+    async def flips(self, devices: int, rate: float, seconds: float) -> float:
+        """Devices say in turn that they are gone, and then that they are there again; seconds it took."""
+        begin = time.monotonic()
+        async for number in beats(rate, seconds):
+            word = ON if number // devices % 2 else OFF
+            name = self.names[number % devices][0]
+            packet = mqtt.publish(f"gw/1/{name}/up/availability", word, qos=1, retain=True, packet_id=1)
+            self.sessions[number % devices].write(packet)
+        return time.monotonic() - begin
 
     async def ping(self, count: int) -> list[float]:
         """Round trips of PINGREQ on sessions picked at random, in milliseconds."""
@@ -154,7 +190,33 @@ class Devices:
         return sum(session.lost for session in self.sessions)
 
 
+class _Acknowledged:
+    """A session's readings at QoS 1: each PUBACK ends the oldest; the delays go to `delays`, in ms."""
+
+    def __init__(self, session: mqtt.Connection, delays: list[float]) -> None:
+        self._session, self._delays = session, delays
+        self._sent_s: deque[float] = deque()
+        self._id = 0
+        session.on_puback = self._acknowledged
+
+    def send(self, head: bytes, reading: bytes) -> None:
+        self._id = self._id % 0xFFFF + 1
+        self._sent_s.append(time.monotonic())
+        self._session.write(head + self._id.to_bytes(2) + reading)
+
+    def _acknowledged(self, count: int) -> None:
+        now_s = time.monotonic()
+        self._delays += [(now_s - self._sent_s.popleft()) * 1000 for _ in range(count)]
+
+
+def _since(base: float, sent: int) -> float:
+    return (mqtt.stamp(base) - sent) / mqtt.STAMPS_A_MS
+
+
 if __name__ == "__main__":
     devices = Devices()
-    verbs = (devices.set_up, devices.connect, devices.flood, devices.steady, devices.ping, devices.lost)
+    verbs = (
+        devices.set_up, devices.connect, devices.flood, devices.steady, devices.listen, devices.mixed,
+        devices.flips, devices.ping, devices.lost,
+    )  # fmt: skip
     serve({verb.__name__: verb for verb in verbs})

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, on_puback: Callable[[int], None] | None = None) -> None:
         self.arrived = [0] * 16
         self.on_puback = on_puback
+        self.on_publish: Callable[[bytes], None] | None = None
         self.refused: int | None = None
         self.lost = False
         self._rest = b""
@@ -125,10 +126,17 @@ class Connection(asyncio.Protocol):
         self.arrived[kind] += 1
         if kind == CONNACK and whole[3]:
             self.refused = whole[3]
-        if kind == PUBLISH and whole[0] & 0x06:
-            head = next(place for place in range(1, 5) if not whole[place] & 128) + 1
-            topic_end = head + 2 + int.from_bytes(whole[head : head + 2])
-            self.write(b"\x40\x02" + whole[topic_end : topic_end + 2])
+        if kind == PUBLISH:
+            self._published(whole)
+
+    def _published(self, whole: bytes) -> None:
+        head = next(place for place in range(1, 5) if not whole[place] & 128) + 1
+        payload = head + 2 + int.from_bytes(whole[head : head + 2])
+        if whole[0] & 0x06:
+            self.write(b"\x40\x02" + whole[payload : payload + 2])
+            payload += 2
+        if self.on_publish:
+            self.on_publish(whole[payload:])
 
     def _look(self) -> None:
         kind, count = self._waited

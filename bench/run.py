@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import scenarios, servers
+from bench import scenarios, servers, sockets
 from bench.scenarios import Figures
 
 OPEN_FILES = 20_000
@@ -30,6 +30,25 @@ PLAN: list[tuple[str, Callable[..., Any], list[Callable[..., Any]]]] = [
     ("live", scenarios.live, [servers.gateway, servers.aedes]),
     ("chatty", scenarios.chatty, [servers.gateway, servers.aedes]),
     ("ingest", scenarios.ingest, [servers.gateway, servers.aedes, servers.amqtt, servers.mosquitto]),
+    ("hellos", sockets.hellos, [servers.gateway]),
+    ("stayers", sockets.stayers, [servers.gateway]),
+    ("events", sockets.events, [servers.gateway]),
+]
+
+# The MQTT path by itself, and beside what the scenario does over sockets.
+MIXED_ROWS = [
+    ("MQTT messages a second", "rate", ",.0f"),
+    ("MQTT alone: publish to PUBACK, median, ms", "alone_puback_p50", ".1f"),
+    ("   p99, ms", "alone_puback_p99", ".1f"),
+    ("MQTT alone: event to a program's MQTT client, median, ms", "alone_event_p50", ".1f"),
+    ("   p99, ms", "alone_event_p99", ".1f"),
+    ("beside the sockets: publish to PUBACK, median, ms", "mixed_puback_p50", ".1f"),
+    ("   p99, ms", "mixed_puback_p99", ".1f"),
+    ("   longest, ms", "mixed_puback_max", ".1f"),
+    ("beside the sockets: event to the program, median, ms", "mixed_event_p50", ".1f"),
+    ("   p99, ms", "mixed_event_p99", ".1f"),
+    ("   longest, ms", "mixed_event_max", ".1f"),
+    ("acknowledgements and events that did not come", "missing", ",d"),
 ]
 
 # Rows of each scenario's table: (title, figure, format).
@@ -72,6 +91,44 @@ ROWS = {
         ("sessions the server closed", "lost_sessions", ",d"),
         ("memory afterwards, MB", "memory_mb", ".0f"),
     ],
+    "hellos": [
+        ("hellos answered a minute", "a_minute", ",.0f"),
+        ("connect to answer, median, ms", "hello_p50", ".1f"),
+        ("   p99, ms", "hello_p99", ".1f"),
+        ("hellos without an answer", "missed", ",d"),
+        ("asked by pending modules", "pending_asked", ",d"),
+        ("   without an answer", "pending_untold", ",d"),
+        *MIXED_ROWS,
+        ("processor of the server, % of a core", "cpu_percent", ".1f"),
+        ("memory afterwards, MB", "memory_mb", ".0f"),
+    ],
+    "stayers": [
+        ("memory per connected module, KB", "module_kb", ".1f"),
+        ("connects and hellos a second", "connects_per_s", ",.0f"),
+        ("commands to modules", "commands", ",d"),
+        ("   not delivered", "undelivered", ",d"),
+        ("command from a browser to the module, median, ms", "command_p50", ".1f"),
+        ("   p99, ms", "command_p99", ".1f"),
+        ("readings of the modules", "readings", ",d"),
+        ("   in the history afterwards", "stored", ",d"),
+        *MIXED_ROWS,
+        ("processor of the server, % of a core", "cpu_percent", ".1f"),
+        ("memory afterwards, MB", "memory_mb", ".0f"),
+    ],
+    "events": [
+        ("1 module online: processor when nothing happens, % of a core", "one_idle_percent", ".1f"),
+        ("   a change of status to a browser, microseconds", "one_status_us", ".0f"),
+        ("   a reading to a browser, microseconds", "one_telemetry_us", ".0f"),
+        ("1,000 online: processor when nothing happens, % of a core", "many_idle_percent", ".1f"),
+        ("   a change of status to a browser, microseconds", "many_status_us", ".0f"),
+        ("      ratio", "many_status_ratio", ".2f"),
+        ("   a reading to a browser, microseconds", "many_telemetry_us", ".0f"),
+        ("      ratio", "many_telemetry_ratio", ".2f"),
+        ("1,000 online, 500 in turn: a change of status, microseconds", "all_status_us", ".0f"),
+        ("      ratio to 1 online", "all_status_ratio", ".2f"),
+        ("   a reading, microseconds", "all_telemetry_us", ".0f"),
+        ("      ratio to 1 online", "all_telemetry_ratio", ".2f"),
+    ],
 }
 TITLES = {
     "crowd": "Idle crowd",
@@ -80,6 +137,9 @@ TITLES = {
     "live": "A fleet: 1,000 devices, 1,000 readings a second, 50 browsers",
     "chatty": "Chatterboxes: 100 devices, 2,000 readings a second, 50 browsers",
     "ingest": "Ingest: readings of 51 bytes from 10 of the connected, subscribed devices, nobody watching",
+    "hellos": "Coming and going: 10,000 module.register hellos a minute, beside 1,000 MQTT messages a second",
+    "stayers": "2,000 Socket.IO modules: 200 readings, 20 commands a second, beside 1,000 messages over MQTT",
+    "events": "What an event costs: 50 browsers, 40 changes of status or 4 readings a second",
 }
 
 # What the gateway must reach: (scenario, words, value from its figures, comparison, limit).
@@ -99,6 +159,61 @@ LIMITS: list[tuple[str, str, Callable[[Figures], float], str, float]] = [
     ("live", "fleet: longest delay to any screen, ms", lambda f: f["max"], "<=", 500),
     ("chatty", "chatterboxes: screens without a newest value", lambda f: f["missing"], "<=", 0),
     ("chatty", "chatterboxes: longest delay to any screen, ms", lambda f: f["max"], "<=", 500),
+    ("hellos", "module.register: hellos answered a minute", lambda f: f["a_minute"], ">=", 9900),
+    ("hellos", "module.register: hellos without an answer", lambda f: f["missed"], "<=", 0),
+    ("hellos", "module.register: pending ones without an answer", lambda f: f["pending_untold"], "<=", 0),
+    (
+        "hellos",
+        "module.register: MQTT p99 meanwhile, to PUBACK, ms",
+        lambda f: f["mixed_puback_p99"],
+        "<=",
+        100,
+    ),
+    (
+        "hellos",
+        "module.register: MQTT p99 meanwhile, to a program, ms",
+        lambda f: f["mixed_event_p99"],
+        "<=",
+        100,
+    ),
+    ("hellos", "module.register: MQTT messages lost", lambda f: f["missing"], "<=", 0),
+    (
+        "stayers",
+        "2,000 on sockets: MQTT p99 meanwhile, to PUBACK, ms",
+        lambda f: f["mixed_puback_p99"],
+        "<=",
+        100,
+    ),
+    (
+        "stayers",
+        "2,000 on sockets: MQTT p99 meanwhile, to a program, ms",
+        lambda f: f["mixed_event_p99"],
+        "<=",
+        100,
+    ),
+    ("stayers", "2,000 on sockets: commands not delivered", lambda f: f["undelivered"], "<=", 0),
+    (
+        "stayers",
+        "2,000 on sockets: readings not in the history",
+        lambda f: f["readings"] - f["stored"],
+        "<=",
+        0,
+    ),
+    ("stayers", "2,000 on sockets: sessions closed", lambda f: f["lost_sessions"], "<=", 0),
+    (
+        "events",
+        "an event's cost with 1,000 online, of that with 1: status",
+        lambda f: f["many_status_ratio"],
+        "<=",
+        1.5,
+    ),
+    (
+        "events",
+        "an event's cost with 1,000 online, of that with 1: reading",
+        lambda f: f["many_telemetry_ratio"],
+        "<=",
+        1.5,
+    ),
 ]
 
 

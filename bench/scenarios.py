@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.browsers import quantile
 from bench.servers import Server
+from bench.timing import quantile
 from bench.worker import Worker
 
 Start = Callable[[int], AbstractAsyncContextManager[Server]]
@@ -30,10 +30,11 @@ class Size:
     lone_readings: int
     pings: int
     idle_s: float
+    mixed_s: float
 
 
-FULL = Size(rounds=3, flood_s=3, live_s=20, lone_readings=40, pings=1000, idle_s=10)
-QUICK = Size(rounds=1, flood_s=1, live_s=8, lone_readings=20, pings=200, idle_s=5)
+FULL = Size(rounds=3, flood_s=3, live_s=20, lone_readings=40, pings=1000, idle_s=10, mixed_s=60)
+QUICK = Size(rounds=1, flood_s=1, live_s=8, lone_readings=20, pings=200, idle_s=5, mixed_s=10)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -163,12 +164,28 @@ async def imported(data: Path, devices: int, env: dict[str, str]) -> list[list[s
 
 
 def log_in(port: int, username: str, password: str) -> str:
-    body = json.dumps({"username": username, "password": password}).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/v1/auth/login", body, {"Content-Type": "application/json"}
-    )
+    body = {"username": username, "password": password}
+    return str(asked(port, "/api/v1/auth/login", body)["access_token"])
+
+
+def asked(port: int, path: str, body: dict[str, Any], token: str = "") -> Any:
+    """What the gateway answers to a POST."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return str(json.load(answer)["access_token"])
+        return json.load(answer)
+
+
+def reader(server: Server) -> dict[str, str]:
+    """Name and token of a new account for a program that listens."""
+    body = {"name": "bench-reader", "role": "reader"}
+    made = asked(server.web_port, "/api/v1/service-accounts", body, server.browser_token)
+    return {"name": made["name"], "token": made["token"]}
+
+
+def register(server: Server, count: int) -> list[str]:
+    """The tokens of so many modules that nobody has approved yet."""
+    return [asked(server.web_port, "/modules/register", {"type": GENERIC})["token"] for _ in range(count)]
 
 
 def in_history(server: Server, names: list[str], from_ms: int) -> int:
