@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.dialects.pysocket import PySocket
 from tests.dialects.transports import SILENCE_S
 from tests.dialects.world import World
 
 from .house import House, Line
-from .script import Script
+from .script import ABSENT, Script
 
 Keep = Callable[[Any], Any]
 
@@ -20,6 +21,7 @@ def test_everything_on_the_page(house: House, keep: Keep) -> None:
     readings(script, house.world, keep, module)
     commands(script, house.world, keep, module)
     asked(script, house.world, keep, module)
+    programs(script, house.world, keep, module)
     end(script, house.world, module)
     script.complete()
 
@@ -107,6 +109,52 @@ def asked(script: Script, world: World, keep: Keep, module: Line) -> None:
     script.hear(controller, "askReply", "askReply ended", "STRIP-1/ask/color/reply")
     script.say(controller, "ask", "ask", "STRIP-1/ask/explode")
     script.hear(controller, "askReply", "askReply refused", "STRIP-1/ask/explode/reply")
+
+
+def programs(script: Script, world: World, keep: Keep, module: Line) -> None:
+    """The module and a program on Socket.IO; over MQTT rows of a queue have no older names."""
+
+    def says(name: str, /, **values: Any) -> None:
+        script.say(module, "upInstance", name, "STRIP-1/up/instance", **values)
+
+    def hears(name: str, /, **values: Any) -> Any:
+        return script.hear(module, "downInstance", name, "STRIP-1/down/instance", **values)["parameters"]
+
+    program, number = a_program(world, keep)
+    me = {"name": "Strip", "location": "Hall"}
+    says("login")
+    hears("logged empty", information=me)
+    says("nodeForward", recipient=number)
+    hears("forwarded", recipient=number)
+    tell(program, "forward", recipient="STRIP-1", parameters={"ask": "level"})
+    hears("deliveredToNode", sender=number)
+    says("nodeQueue", recipient=number)
+    hears("queued", recipient=number)
+    tell(program, "queue", recipient="STRIP-1", parameters={"ask": "level"})
+    hears("updateQueue more", sender=number, content=ABSENT)
+    module.say("STRIP-1/up/register")
+    (row,) = hears("logged waiting", information=me, sender=number, content=ABSENT)["queue"]
+    says("processQueue", queue_id=row["queue_id"])
+    hears("updateQueue rest")
+    says("processQueue", queue_id=row["queue_id"])
+    hears("failed")
+    says("update")
+    hears("updated")
+
+
+def a_program(world: World, keep: Keep) -> tuple[PySocket, int]:
+    """Registered and logged in; its number."""
+    program = keep(PySocket(world.url))
+    tell(program, "register", information={"name": "Wall panel"})
+    known = program.hear("instance.to.client").data["parameters"]
+    world.secrets.add(known["token"])
+    tell(program, "login", token=known["token"])
+    program.hear("instance.to.client", where=lambda told: told["action"] == "logged")
+    return program, known["id"]
+
+
+def tell(program: PySocket, action: str, /, **parameters: Any) -> None:
+    program.say("client.to.instance", {"action": action, "parameters": parameters})
 
 
 def end(script: Script, world: World, module: Line) -> None:
