@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 import socketio
 from starlette.applications import Starlette
@@ -73,10 +74,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
         # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
         sio = make_server(settings.public_url)
-        hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
-        browsers = Browsers(core, hall, lambda: link.stats()["messages_in"] + hall.events)
-        modules = Modules(core, hall)
-        clients, nodes = Clients(core, hall), Nodes(core, hall)
+        dialects = _dialects(core, sio, link)
         web = create_app(
             core,
             mounts=[
@@ -91,12 +89,27 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.watch(core.store.writer)
         duties.start(core.tick_for_ever(), "clock")
         duties.start(outward.run(), "out topics")
-        duties.start(hall.run(), "sockets")
-        duties.start(browsers.run(), "statistics")
-        duties.start(modules.run(), "socket modules")
-        duties.start(clients.run(), "socket programs")
-        duties.start(nodes.run(), "socket nodes")
+        for name, dialect in dialects.items():
+            duties.start(dialect.run(), name)
         yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web)))
+
+
+class Runs(Protocol):
+    async def run(self) -> None:
+        """For ever."""
+
+
+def _dialects(core: Core, sio: socketio.AsyncServer, link: EmbeddedLink) -> dict[str, Runs]:
+    """Who is spoken to over Socket.IO, all in one hall."""
+    settings = core.settings
+    hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
+    return {
+        "sockets": hall,
+        "browsers": Browsers(core, hall, lambda: link.stats()["messages_in"] + hall.events),
+        "socket modules": Modules(core, hall),
+        "socket programs": Clients(core, hall),
+        "socket nodes": Nodes(core, hall),
+    }
 
 
 def make_app(settings: Settings, beside: Beside = nullcontext) -> Starlette:

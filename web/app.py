@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from gateway.core.core import Core
-from web import api, devices, health, instance, pages
+from web import api, devices, documented, health, instance, pages
 from web.failures import handlers
 from web.headers import SecurityHeaders
 from web.pages.table import routes as page_routes
@@ -39,6 +39,7 @@ def create_app(
         routes=[
             *mounts,
             *devices.routes(site),
+            *documented.routes(site),
             *instance.routes(site),
             *health.routes(site, mqtt_counts),
             *api.routes(site),

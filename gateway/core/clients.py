@@ -11,7 +11,7 @@ from gateway.core.joining import Joining
 from gateway.core.limits import Throttle
 from gateway.core.people import People
 from gateway.core.rights import Client, Person, may_administer
-from gateway.storage.models import ClientRow
+from gateway.storage.models_dialects import ClientRow
 from gateway.storage.store import Store
 
 MOST = 1000

@@ -13,6 +13,7 @@ from gateway.core.clients import Clients
 from gateway.core.commands import Commands
 from gateway.core.decisions import Decisions
 from gateway.core.desired import Desired
+from gateway.core.devices import Devices
 from gateway.core.enrolment import Enrolment
 from gateway.core.events import Hub
 from gateway.core.history import History
@@ -48,6 +49,7 @@ class Core:
     joining: Joining
     enrolment: Enrolment
     decisions: Decisions
+    devices: Devices
     ownership: Ownership
     presence: PresenceBook
     telemetry: Telemetry
@@ -140,10 +142,8 @@ def _build(settings: Settings, store: Store) -> Core:
     sessions = Sessions(store, hub, people, maintenance, settings.signing_key())
     telemetry = Telemetry(store, hub, registry, types)
     presence = PresenceBook(store, hub, registry, types)
-    enrolment = Enrolment(
-        registry, joining, types, hub, pending_ttl_s=settings.pending_ttl,
-        pending_max=settings.pending_max, rate_limits=settings.rate_limits,
-    )  # fmt: skip
+    enrolment = _enrolment(settings, registry, joining, types, hub)
+    decisions = Decisions(registry, types, hub)
     clients = Clients(store, hub, joining, people, rate_limits=settings.rate_limits)
     mailbox = Mailbox(store, hub)
     return Core(
@@ -155,7 +155,8 @@ def _build(settings: Settings, store: Store) -> Core:
         registry=registry,
         joining=joining,
         enrolment=enrolment,
-        decisions=Decisions(registry, types, hub),
+        decisions=decisions,
+        devices=Devices(registry, decisions, enrolment),
         ownership=Ownership(store, hub, registry, settings.signing_key(), rate_limits=settings.rate_limits),
         presence=presence,
         telemetry=telemetry,
@@ -170,4 +171,11 @@ def _build(settings: Settings, store: Store) -> Core:
         mailbox=mailbox,
         instance=Instance(clients, mailbox, registry, enrolment, presence, rate_limits=settings.rate_limits),
         audit=Audit(store),
+    )  # fmt: skip
+
+
+def _enrolment(settings: Settings, registry: Registry, joining: Joining, types: Types, hub: Hub) -> Enrolment:
+    return Enrolment(
+        registry, joining, types, hub, pending_ttl_s=settings.pending_ttl,
+        pending_max=settings.pending_max, rate_limits=settings.rate_limits,
     )  # fmt: skip

@@ -119,8 +119,8 @@ class Decisions:
     ) -> list[tuple[Module, str]]:
         """Modules that a person enters before they ever spoke: approved at once, all or none.
 
-        Each entry has serial, type and optionally name, location, group. Returns each with a secret: a token,
-        or the shared key with which the device gets its own token at its first registration.
+        Each entry has serial, type and optionally name, location, group, information. Returns each with a
+        secret: a token, or the shared key with which the device gets its own token at its first registration.
         """
         drafts: list[tuple[Module, Digests]] = []
         secrets: list[str] = []
@@ -158,6 +158,7 @@ class Decisions:
             id=serial, number=0, uuid=records.new_uuid(), name=str(entry.get("name") or "")[:200],
             location=str(entry.get("location") or "")[:200],
             group=str(entry.get("group") or "")[:200], type=code, life="approved", declared=True,
+            information=entry.get("information") or {},
             created_at_ms=clock.now_ms(), decided_by=by, decided_at_ms=clock.now_ms(),
         )  # fmt: skip
 

@@ -8,7 +8,8 @@ import msgspec
 from gateway.core import clock
 from gateway.core.errors import Full, Invalid, NotFound
 from gateway.core.events import ClientRemoved, Hub, ModuleRemoved
-from gateway.storage.models import ClientRow, LetterRow, ModuleRow
+from gateway.storage.models import ModuleRow
+from gateway.storage.models_dialects import ClientRow, LetterRow
 from gateway.storage.store import Store
 
 Kind = Literal["client", "module"]

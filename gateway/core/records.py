@@ -7,7 +7,6 @@ import msgspec
 
 from gateway.core.values import Claim, Module
 from gateway.storage.models import (
-    ClaimCodeRow,
     ClaimRow,
     CommandRow,
     DesiredRow,
@@ -15,8 +14,8 @@ from gateway.storage.models import (
     PresenceRow,
     ReadingRow,
     SeriesRow,
-    StandingRow,
 )
+from gateway.storage.models_dialects import ClaimCodeRow, StandingRow
 
 _PLAIN = (
     "id", "uuid", "name", "location", "group", "type", "life", "declared", "owner_id", "hardware", "firmware",

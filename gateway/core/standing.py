@@ -9,7 +9,7 @@ from gateway.core.events import CommandChanged, Hub, ModuleEventRaised, ModuleRe
 from gateway.core.registry import Registry
 from gateway.core.types import Types
 from gateway.core.values import Module
-from gateway.storage.models import StandingRow
+from gateway.storage.models_dialects import StandingRow
 from gateway.storage.store import Store
 
 Params = dict[str, Any]

@@ -51,8 +51,8 @@ def _type(kind: ModuleType) -> dict[str, Any]:
     declared: dict[str, Any] = msgspec.to_builtins(kind)
     return {
         "code": kind.code, "name": kind.name, "suffix": kind.suffix, "open": kind.open,
-        "power": kind.power, "timeout_s": kind.silence_s,
-    } | {part: declared.get(part, {}) for part in ("keys", "commands", "events")} | {"restore": kind.restore}  # fmt: skip
+        "power": kind.power, "timeout_s": kind.silence_s, "restore": kind.restore,
+    } | {part: declared.get(part, {}) for part in ("keys", "commands", "events")}  # fmt: skip
 
 
 async def types(call: Call) -> Any:

@@ -9,7 +9,7 @@ from gateway.core.errors import Conflict, Forbidden, NotFound, TooMany, Unavaila
 from gateway.core.events import ActionPerformed, ModuleChanged
 from gateway.core.ownership import ALPHABET, LENGTH, plain, spaced
 from gateway.core.values import Module
-from gateway.storage.models import ClaimCodeRow
+from gateway.storage.models_dialects import ClaimCodeRow
 from tests.gateway.core.heart import (
     ADMIN,
     OWNER,

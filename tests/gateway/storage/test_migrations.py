@@ -2,11 +2,11 @@
 
 import sqlite3
 
-from gateway.storage import models_broker
+from gateway.storage import models_broker, models_dialects
 from gateway.storage.database import open_database
 from gateway.storage.models import CORE_TABLES, proxy
 
-TABLES = (*CORE_TABLES, *models_broker.BROKER_TABLES)
+TABLES = (*CORE_TABLES, *models_broker.BROKER_TABLES, *models_dialects.DIALECT_TABLES)
 
 
 def schema(path):

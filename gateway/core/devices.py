@@ -1,0 +1,150 @@
+"""Devices as the documented registration flow knows them: entered by a person, registered by serial and key.
+
+They are modules of the registry; only the words differ.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.core.decisions import Decisions
+from gateway.core.enrolment import Enrolment
+from gateway.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from gateway.core.registry import MAX_TEXT, Registry
+from gateway.core.rights import Person, Service, ServiceRole, may_manage
+from gateway.core.values import Application, Granted, Module
+
+MAX_DESCRIPTION = 2000
+# The same for an unknown serial and a wrong key.
+REFUSED = "Serial or shared key is wrong."
+By = Person | Service
+
+
+class Devices:
+    def __init__(self, registry: Registry, decisions: Decisions, enrolment: Enrolment) -> None:
+        self._registry = registry
+        self._decisions = decisions
+        self._enrolment = enrolment
+
+    async def create(self, data: Mapping[str, Any], by: By) -> tuple[Module, str]:
+        """Enter a device: it is approved at once. Returns its shared key too, which is shown here only.
+
+        `serial_number` and `type_id` are required; `name`, `group_id` and `description` may be given.
+        Raises Invalid, Conflict (the serial is taken), NotFound (the firmware is).
+        """
+        _must_provision(by)
+        _no_firmware(data.get("assigned_firmware_id"))
+        entry = {
+            "serial": _text(data, "serial_number"),
+            "type": data.get("type_id"),
+            "name": _text(data, "name"),
+            "group": _group(data),
+            "information": _described({}, data),
+        }
+        ((module, key),) = await self._decisions.declare([entry], _actor(by), with_token=False)
+        return module, key
+
+    async def register(self, data: Mapping[str, Any], address: str) -> tuple[Module, Granted]:
+        """A device proves itself by its shared key and gets its own token.
+
+        One that has a token already becomes a re-enrolment in the waiting room. Raises Unauthenticated.
+        """
+        serial, key = _text(data, "device_serial"), _text(data, "shared_key")
+        firmware = _text(data, "current_firmware_serial")
+        known = self._registry.known(serial)
+        application = Application(
+            type=known.type if known else 0, serial=serial, shared_key=key,
+            hardware=known.hardware if known else "", information=known.information if known else {},
+            firmware={"serial": known.firmware if known else ""},
+        )  # fmt: skip
+        try:
+            granted = await self._enrolment.register(application, address)
+        except Forbidden:
+            raise Unauthenticated(REFUSED) from None
+        module = self._registry.get(granted.id)
+        self._check_firmware(module, firmware, module.id)
+        return module, granted
+
+    def authenticate(self, data: Mapping[str, Any], by: By) -> Module:
+        """Whose serial and shared key these are, for a service that asks. Raises Unauthenticated."""
+        _must_provision(by)
+        known = self._registry.known(_text(data, "device_serial"))
+        if known is None or not self._registry.knows_key(known, _text(data, "shared_key")):
+            raise Unauthenticated(REFUSED)
+        return known
+
+    async def change(self, key: str, data: Mapping[str, Any], by: By) -> Module:
+        """Change what is known of a device; a firmware that nobody knows is noted and not believed."""
+        _must_provision(by)
+        module = self._registry.find(key)
+        changes: dict[str, Any] = {}
+        if "name" in data:
+            changes["name"] = _text(data, "name")
+        if "group_id" in data:
+            changes["group"] = _group(data)
+        if "description" in data:
+            changes["information"] = _described(module.information, data)
+        if "registered_at" in data:
+            changes["registered_at_ms"] = _at_ms(data["registered_at"])
+        _no_firmware(data.get("assigned_firmware_id"))
+        firmware = _text(data, "current_firmware_serial")
+        if changes:
+            module = await self._registry.change(module, _actor(by), "device.change", **changes)
+        self._check_firmware(module, firmware, _actor(by))
+        return module
+
+    def _check_firmware(self, module: Module, serial: str, by: Person | str) -> None:
+        """There is no catalogue that could know it, so the old value stays and the trail has a warning."""
+        if serial and serial != module.firmware:
+            self._registry.note("firmware.unknown", module.id, by, level="warning", serial=serial)
+
+
+def _must_provision(by: By) -> None:
+    if not may_manage(by) and not (isinstance(by, Service) and by.role is ServiceRole.CONTROLLER):
+        raise Forbidden("Only a technician, an admin or a controller account does this.")
+
+
+def _actor(by: By) -> Person | str:
+    return by if isinstance(by, Person) else by.name
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise Invalid(f"{name} must be a text of at most {MAX_TEXT} characters.")
+    return value
+
+
+def _group(data: Mapping[str, Any]) -> str:
+    """Groups have names here; a number is one too."""
+    value = data.get("group_id")
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(data, "group_id")
+
+
+def _described(information: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    description = data.get("description")
+    if description is None:
+        return {name: value for name, value in information.items() if name != "description"}
+    if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
+        raise Invalid(f"description must be a text of at most {MAX_DESCRIPTION} characters.")
+    return {**information, "description": description}
+
+
+def _at_ms(value: Any) -> int:
+    """UTC milliseconds, or a time as ISO 8601."""
+    try:
+        if isinstance(value, str):
+            at = datetime.fromisoformat(value)
+            value = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        if type(value) is int and 0 <= value < 2**53:
+            return value
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid("registered_at must be UTC milliseconds or a time as in 2026-11-21T12:00:00Z.")
+
+
+def _no_firmware(id: Any) -> None:
+    if id is not None:
+        raise NotFound(f"There is no firmware {str(id)[:64]!r}.")
