@@ -1,5 +1,6 @@
 """Who may come in on `/esp32`: proved by password, else nobody, and then perhaps a newcomer who waits."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,7 @@ class Door:
     def __init__(self, core: Core, tasks: Tasks) -> None:
         self._core = core
         self._tasks = tasks
+        self._applying: dict[str, asyncio.Event] = {}
 
     async def recognise(self, hello: Mapping[str, Any], address: str) -> ModuleIdentity | None:
         """Whose password this is. The shared key of a declared module becomes its token at first use.
@@ -57,6 +59,10 @@ class Door:
         id, password = self._id(hello), text_of(hello, "password")
         if identity := self._core.registry.authenticate(id, password):
             return identity
+        if (under_way := self._applying.get(id.lower())) is not None:
+            # It was refused a moment ago, asks again, and is not written down yet.
+            await under_way.wait()
+            return self._core.registry.authenticate(self._id(hello), password)
         known = self._core.registry.known(id)
         if known is None or self._core.registry.digests(known).token:
             return None
@@ -77,17 +83,20 @@ class Door:
         It is told nothing of that: firmware in the field has its password built in, and asks again.
         """
         id = self._id(hello)
-        if not is_valid_id(id):
-            return  # it would get an id that its firmware does not know
+        if not is_valid_id(id) or id.lower() in self._applying:
+            return  # with another id than its own it would not find back
         code = type_of(self._core.types, hello.get("moduleType"), id)
         application = _application(code, id, hello)
-        self._tasks.start(self._register(application, address, text_of(hello, "password")))
+        if self._tasks.start(self._register(application, address, text_of(hello, "password"))):
+            self._applying[id.lower()] = asyncio.Event()
 
     async def _register(self, application: Application, address: str, password: str) -> None:
         try:
             await self._core.enrolment.register(application, address, chosen_token=password)
         except GatewayError:
             return  # closed, full, rejected, too many, no password to speak of: all the same from outside
+        finally:
+            self._applying.pop(str(application.serial).lower()).set()
 
     def _id(self, hello: Mapping[str, Any]) -> str:
         """The id as the registry spells it."""

@@ -86,6 +86,17 @@ async def test_unknown_firmware_waits_with_the_password_it_has_and_then_works_un
                 await one.welcomed()
 
 
+async def test_one_who_is_turned_away_may_ask_again_at_once(tmp_path):
+    async with open_world(tmp_path) as (core, address):
+        for number in range(20):
+            assert await refusal(address, f"M{number}", PASSWORD) == (1008, esp32.WHO)
+            async with firmware(address) as one:
+                await one.identify(f"M{number}", PASSWORD)
+                await until(lambda id=f"M{number}": life(core, id) == "pending")
+                await approve(core, f"M{number}")
+                await one.welcomed()
+
+
 async def test_a_known_module_with_another_password_is_a_re_enrolment_beside_it(tmp_path):
     async with open_world(tmp_path) as (core, address), online(core, address) as old:
         assert await refusal(address, "M", PASSWORD) == (1008, esp32.WHO)
