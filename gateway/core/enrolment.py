@@ -70,11 +70,12 @@ class Enrolment:
             return await self._with_key(known, application, address, token)
         if known is not None and known.life == "rejected":
             raise Rejected("This module was rejected. A technician can take that back.")
-        again = known is not None and known.life == "pending" and known.address == address
+        # One with a password of its own has shown it before; another password is another device.
+        again = chosen_token is None and _is_waiting(known, address)
         self._joining.check(application.type, counted=again)
         if known is None:
             return await self._newcomer(application, address, token)
-        if again:
+        if again and known is not None:
             return await self._ask_again(known, application, token)
         return await self._claim(known, application, address, token)
 
@@ -188,6 +189,10 @@ class Enrolment:
 
 def is_valid_id(serial: str) -> bool:
     return bool(VALID_ID.match(serial)) and serial.lower() not in RESERVED_IDS
+
+
+def _is_waiting(known: Module | None, address: str) -> bool:
+    return known is not None and known.life == "pending" and known.address == address
 
 
 def _told(application: Application, address: str) -> dict[str, Any]:
