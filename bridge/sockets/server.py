@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 import socketio
 
+from bridge.sockets.engine import hang_up
 from gateway.core.sessions import COOKIE
 
 MAX_MESSAGE = 1_000_000
@@ -90,7 +91,7 @@ def _readable(server: Any) -> Callable[[str, Any], Awaitable[None]]:
             await handle(engine_sid, data)
         except Exception as error:
             log.warning("A socket sent what cannot be read (%s); it is closed.", type(error).__name__)
-            await server.eio.disconnect(engine_sid)
+            await hang_up(server.eio, engine_sid)
 
     return message
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import socketio
 
+from bridge.sockets.engine import hang_up
+
 # How long a socket may stay that has not shown who it is, and after it was told that it must.
 STRANGER_S = 30.0
 REFUSED_S = 10.0
@@ -74,7 +76,7 @@ class Strangers:
         self._silent_since_s = {sid: self._silent_since_s.get(sid, now_s) for sid in silent}
         for sid, since_s in self._silent_since_s.items():
             if now_s - since_s > STRANGER_S:
-                await engine.disconnect(sid)
+                await hang_up(engine, sid)
 
 
 def _now_s() -> float:

@@ -92,6 +92,7 @@ TABS = {
     "join:changed": lambda actor, *_: actor.is_staff(),
     "waiting:changed": lambda actor, *_: actor.is_staff(),
 }
+# What anybody may be told: that he is refused.
 NOBODYS = {"client:auth:error", "module.register", "module.connect", "module.error", "instance.to.client",
            "instace.to.client", "instance.to.node"}  # fmt: skip
 REFUSALS = ("error", "loginFailed", "registered")
@@ -126,15 +127,15 @@ def _event_fits(actor, frame, about) -> bool:
     if actor.kind == "tab":
         rule = TABS.get(event)
         return rule is not None and bool(rule(actor, about, data))
+    if event in NOBODYS and (not event.startswith("inst") or data.get("action") in REFUSALS):
+        return True
     if actor.kind == "module":
-        return event in ("module.register", "module.connect", "module.error") or bool(
-            re.fullmatch(r"module\.7\.\w+", event) and "approved" in actor.who.life.lately
-        )
+        return bool(re.fullmatch(r"module\.7\.\w+", event)) and "approved" in actor.who.life.lately
     if actor.kind == "node":
         return event in ("instance.to.node", "client.to.node")
     if actor.kind == "client":
         return event in ("instance.to.client", "instace.to.client", "node.to.client")
-    return event in NOBODYS and (not event.startswith("inst") or data.get("action") in REFUSALS)
+    return False
 
 
 def _may_know(actor, frame, mark) -> bool:
