@@ -75,7 +75,7 @@ class Enrolment:
         self._joining.check(application.type, counted=again)
         if known is None:
             return await self._newcomer(application, address, token)
-        if again and known is not None:
+        if again:
             return await self._ask_again(known, application, token)
         return await self._claim(known, application, address, token)
 
