@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 OFFICIAL = HERE / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0-without-$id.json"
 ALIAS = re.compile(r"^\| (\w+) \| (to the gateway|from the gateway) \| `(\S+)` \| `(\S+)` \|$", re.MULTILINE)
 SETTING = re.compile(r"^\| `(PASSERELLE_\w+)` \|[^|]*\| (.*) \|$", re.MULTILINE)
+CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 
 
@@ -85,7 +86,7 @@ def test_the_pages_list_every_alias() -> None:
 
 def test_links_between_the_pages_lead_somewhere() -> None:
     for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
-        for target, _ in LINK.findall(page.read_text()):
+        for target, _ in LINK.findall(CODE.sub("", page.read_text())):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
@@ -93,3 +94,8 @@ def test_the_readme_lists_every_setting() -> None:
     rows = dict(SETTING.findall((DOCS.parent / "README.md").read_text()))
     fields = Settings.model_fields.items()
     assert rows == {f"PASSERELLE_{name.upper()}": field.description for name, field in fields}
+
+
+def test_every_dialect_has_its_conversation() -> None:
+    for dialect in {channel.dialect for channel in channels().values()}:
+        assert ".complete()" in (HERE / f"test_{dialect}.py").read_text(), dialect
