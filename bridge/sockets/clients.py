@@ -36,11 +36,14 @@ class Clients:
             group.create_task(self._voice.run())
 
     async def _message(self, sid: str, data: Any) -> None:
+        await self._voice.until_read(sid)
         caller = Caller(party=self._parties.get(sid), address=self._hall.address(sid), socket=sid)
         reply = await self._core.instance.answer("client", data, caller)
         if not self._hall.address(sid):
             return  # it left meanwhile
         self._voice.say(sid, reply)
+        if reply.action == "updateOnlineNodes":
+            self._lists.told(sid, reply)
         if reply.party is not None:
             self._enter(sid, reply.party)
         elif reply.fault is None:

@@ -66,6 +66,7 @@ class Nodes:
     # What they say
 
     async def _message(self, sid: str, data: Any) -> None:
+        await self._voice.until_read(sid)
         action = data.get("action") if isinstance(data, dict) else None
         if isinstance(action, str) and (report := self._reports.get(action)) is not None:
             self._take(sid, data, report)

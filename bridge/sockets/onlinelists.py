@@ -9,7 +9,7 @@ from bridge.sockets.hall import Hall
 from gateway.core.core import Core
 from gateway.core.envelope import Reply
 from gateway.core.events import ClientChanged, Event, ModuleChanged, ModuleRemoved, PresenceChanged
-from gateway.core.instance import OnlineNodes, node_list
+from gateway.core.instance import node_list
 from gateway.core.rights import Client
 
 PUSH_EVERY_S = 1.0
@@ -31,8 +31,14 @@ class OnlineLists:
 
     def enter(self, sid: str, number: int) -> None:
         """This socket is told from now on; the list as it is now it may ask for."""
-        _, text = _listed(self._core.clients.get(number).identity, self._core.instance.online_nodes())
-        self._numbers[sid], self._known[sid] = number, sha256(text).digest()
+        self._numbers[sid] = number
+        identity = self._core.clients.get(number).identity
+        self.told(sid, node_list(identity, self._core.instance.online_nodes()))
+
+    def told(self, sid: str, reply: Reply) -> None:
+        """The list that this socket knows from now on."""
+        if sid in self._numbers:
+            self._known[sid] = sha256(msgspec.json.encode(reply.parameters)).digest()
 
     def leave(self, sid: str) -> None:
         self._numbers.pop(sid, None)
@@ -52,8 +58,14 @@ class OnlineLists:
     async def _push(self) -> int:
         """How many bytes were said."""
         said, online = 0, self._core.instance.online_nodes()
-        for owner_id, sids in self._by_owner().items():
-            reply, text = _listed(Client(0, owner_id), online)
+        for owner_id, owned in self._by_owner().items():
+            # Many owners with many modules must not hold up everybody else; but then all may be different.
+            await asyncio.sleep(0)
+            if self._due.is_set():
+                online = self._core.instance.online_nodes()
+            sids = [sid for sid in owned if self._is_of(sid, owner_id)]
+            reply = node_list(Client(0, owner_id), online)
+            text = msgspec.json.encode(reply.parameters)
             digest = sha256(text).digest()
             differ = [sid for sid in sids if self._known.get(sid, digest) != digest]
             ready = [sid for sid in differ if not self._hall.speaker.is_behind(sid)]
@@ -62,9 +74,11 @@ class OnlineLists:
             self._known |= dict.fromkeys(ready, digest)
             self._hall.speaker.say(self._event, reply.envelope, ready)
             said += len(text) * len(ready)
-            # Many owners with many modules must not hold up everybody else.
-            await asyncio.sleep(0)
         return said
+
+    def _is_of(self, sid: str, owner_id: int | None) -> bool:
+        program = self._core.clients.known(self._numbers.get(sid, 0))
+        return program is not None and program.owner_id == owner_id
 
     def _by_owner(self) -> dict[int | None, list[str]]:
         sids: dict[int | None, list[str]] = {}
@@ -72,8 +86,3 @@ class OnlineLists:
             if program := self._core.clients.known(number):
                 sids.setdefault(program.owner_id, []).append(sid)
         return sids
-
-
-def _listed(client: Client, online: OnlineNodes) -> tuple[Reply, bytes]:
-    reply = node_list(client, online)
-    return reply, msgspec.json.encode(reply.parameters)

@@ -9,8 +9,11 @@ from gateway.core.envelope import Reply, refusal
 from gateway.core.errors import Unauthenticated
 from gateway.core.mailbox import Party
 
-# A socket that has not read this many packets gets no forwards, and hears of its queue later.
+# A socket that has not read this much gets no forwards, hears of its queue later, and is not listened to.
 MOST_UNREAD = 100
+MOST_UNREAD_BYTES = 2_000_000
+# Longer than a socket lives that does not even answer pings.
+LOOK_AGAIN_S, LOOKS = 0.05, 1200
 CATCH_UP_EVERY_S = 1.0
 
 
@@ -47,12 +50,23 @@ class Voice:
         sid = self._sids.get(to)
         if sid is None:
             return False
-        if self._hall.speaker.unread(sid) > MOST_UNREAD:
+        if self._is_behind(sid):
             if reply.action == "updateQueue":
                 self._late.add(to)
             return False
         self.say(sid, reply)
         return True
+
+    async def until_read(self, sid: str) -> None:
+        """Wait while the socket does not read what it is answered: meanwhile it can ask for nothing more."""
+        for _ in range(LOOKS):
+            if not self._is_behind(sid):
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+    def _is_behind(self, sid: str) -> bool:
+        speaker = self._hall.speaker
+        return speaker.unread(sid) > MOST_UNREAD or speaker.held_bytes(sid) > MOST_UNREAD_BYTES
 
     async def run(self) -> None:
         """Whoever was too slow to hear of its queue hears of it once it has read."""

@@ -172,6 +172,20 @@ async def test_the_online_list_is_pushed_when_it_changes_to_whoever_may_see_it(t
             assert DOWN not in free.tab.passed()
 
 
+async def test_what_was_answered_is_known_and_what_changes_after_it_is_told(tmp_path):
+    async with open_world(tmp_path) as (house, address):
+        module, _ = await approved(house.core)
+        _, token = await program(house)
+        async with speaking(address, "client", token) as one:
+            for _ in range(3):
+                # Faster than lists are pushed: without a look at the answer, nothing would have changed.
+                house.core.presence.heard(module)
+                rows = (await one.ask("updateNodeList", "updateOnlineNodes"))["onlineNodes"]
+                house.core.presence.gone(module, "goodbye")
+                while rows:
+                    rows = (await one.hear("updateOnlineNodes"))["onlineNodes"]
+
+
 async def test_forwards_and_queues_to_modules_of_both_transports_and_back(tmp_path):
     async with open_world(tmp_path) as (house, address):
         id, token = await program(house)
