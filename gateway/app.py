@@ -74,7 +74,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
         # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
         sio = make_server(settings.public_url)
-        dialects = _dialects(core, sio, link)
+        hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
+        dialects = _dialects(core, hall, link)
         web = create_app(
             core,
             mounts=[
@@ -91,7 +92,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.start(outward.run(), "out topics")
         for name, dialect in dialects.items():
             duties.start(dialect.run(), name)
-        yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web)))
+        yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web), hall.stops))
 
 
 class Runs(Protocol):
@@ -99,10 +100,8 @@ class Runs(Protocol):
         """For ever."""
 
 
-def _dialects(core: Core, sio: socketio.AsyncServer, link: EmbeddedLink) -> dict[str, Runs]:
+def _dialects(core: Core, hall: Hall, link: EmbeddedLink) -> dict[str, Runs]:
     """Who is spoken to over Socket.IO, all in one hall."""
-    settings = core.settings
-    hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
     return {
         "sockets": hall,
         "browsers": Browsers(core, hall, lambda: link.stats()["messages_in"] + hall.events),

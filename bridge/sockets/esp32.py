@@ -198,6 +198,10 @@ class Visit:
     # The gateway's side
 
     def deliver(self, command: Command) -> Handover | None:
+        if command.status != "queued" and not self._is_setting(command):
+            # It was sent before. Such firmware knows no ids, so an action could be done twice; it waits for
+            # the answer to the first, or for its end.
+            return None
         frame = words.command_frame(command)
         if frame is not None:
             return "sent" if self.wire.say(frame) else None
@@ -206,6 +210,11 @@ class Visit:
         loop = asyncio.get_running_loop()
         loop.call_soon(answered, command.module_id, command.id, "failed", None, TOO_BIG_A_COMMAND)
         return "sent"
+
+    def _is_setting(self, command: Command) -> bool:
+        module = self._core.registry.get(command.module_id)
+        spec = self._core.types.get(module.type).commands.get(command.name)
+        return spec is not None and spec.keep
 
     def end(self, why: Why) -> None:
         self.wire.end(DONE if why == "takeover" else REFUSED, why)

@@ -38,6 +38,7 @@ class Hall:
         self._pace = Throttle(BURST, EVERY_S, enabled=rate_limits)
         self.strangers = Strangers(sio)
         self.speaker = Speaker(sio, compat)
+        self._stopping = False
         self.events = 0
         self.throttled = 0
         sio.on("connect", self._connect)
@@ -60,7 +61,8 @@ class Hall:
         self._arrivals.append(knows)
 
     def on_leave(self, listener: Leaving) -> None:
-        """`listener(sid, reason)`, with `goodbye` when the client said so, else `silence` or `will`."""
+        """`listener(sid, reason)`: `goodbye` when the client said so, `broker_lost` when we go down, else
+        `silence` or `will`."""
         self._leavings.append(listener)
 
     def address(self, sid: str) -> str:
@@ -72,6 +74,10 @@ class Hall:
         engine_sid = self._sio.manager.eio_sid_from_sid(sid, "/")
         socket = self._sio.eio.sockets.get(engine_sid)
         return socket is not None and not socket.closed and socket.last_ping is None
+
+    def stops(self) -> None:
+        """The gateway goes down: whoever is cut off now did not leave."""
+        self._stopping = True
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -89,7 +95,7 @@ class Hall:
     async def _disconnect(self, sid: str, reason: str = "") -> None:
         self.strangers.leave(sid)
         self._addresses.pop(sid, None)
-        word = _REASONS.get(reason, "will")
+        word = "broker_lost" if self._stopping else _REASONS.get(reason, "will")
         for listener in self._leavings:
             listener(sid, word)
 

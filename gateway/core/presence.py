@@ -100,13 +100,17 @@ class PresenceBook:
         (self._entries.get(module.id) or self._entry(module)).sessions.add(session)
 
     def session_closed(self, module_id: str, session: str, reason: str) -> None:
-        """The transport's session ended; a sleeping module stays asleep."""
+        """The transport's session ended; a sleeping module stays asleep.
+
+        When it was we who went (`broker_lost`), nobody knows where the module is.
+        """
         entry = self._entries.get(module_id)
         if entry is None:
             return
         entry.sessions.discard(session)
         if not entry.sessions and entry.state in ("online", "unknown"):
-            self._set(module_id, entry, "offline", reason)
+            state: State = "unknown" if reason == "broker_lost" else "offline"
+            self._set(module_id, entry, state, reason)
 
     def gone(self, module: Module, reason: str) -> None:
         """It said so, or its last will did."""

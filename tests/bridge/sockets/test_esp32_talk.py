@@ -108,6 +108,31 @@ async def test_commands_go_out_one_by_one_in_the_form_that_suits_every_firmware(
         assert (await one.hear("command"))["id"] == second.id
 
 
+async def test_what_broke_off_is_said_again_if_it_can_do_no_harm_twice(tmp_path):
+    """Such firmware knows no ids: an action that may have been done is not sent a second time."""
+    async with open_world(tmp_path) as (core, address):
+        _, token = await approved(core, "M", AUDIO)
+        async with firmware(address) as one:
+            await one.identify("M", token)
+            await one.welcomed()
+            pause = await core.commands.send("M", "audio_pause", {}, "tom")
+            assert (await one.hear("command"))["id"] == pause.id
+        await until(lambda: core.presence.of("M").state == "offline")
+        async with firmware(address) as one:
+            await one.identify("M", token)
+            await one.welcomed()
+            assert await one.is_alive() and one.told.empty()
+            await one.say("command_response", command="audio_pause", status="success")
+            await until(lambda: core.commands.get(pause.id, "M").status == "done")
+            louder = await core.commands.send("M", "audio_volume", {"level": 80}, "tom")
+            assert (await one.hear("command"))["id"] == louder.id
+        await until(lambda: core.presence.of("M").state == "offline")
+        async with firmware(address) as one:
+            await one.identify("M", token)
+            await one.welcomed()
+            assert (await one.hear("command"))["id"] == louder.id
+
+
 async def test_a_command_that_is_too_big_for_it_fails_with_a_sentence(tmp_path):
     async with open_world(tmp_path) as (core, address), online(core, address, type=GENERIC) as one:
         small = {"values": {"text": "x" * 3000}}
