@@ -67,12 +67,13 @@ class Modules:
     # They come and go
 
     async def hellos(self, rate: float, seconds: float) -> dict[str, Any]:
-        """So many a second connect, say hello, are answered and leave; in turn, each of them many times."""
+        """So many a second connect, say hello, are answered and leave: in turn those that are not there."""
+        names = self.names[len(self.there) :]
         waits: list[float] = []
         coming: set[asyncio.Task[None]] = set()
         begin = time.monotonic()
         async for number in beats(rate, seconds):
-            task = asyncio.create_task(self._visit(self.names[number % len(self.names)][1], waits))
+            task = asyncio.create_task(self._visit(names[number % len(names)][1], waits))
             coming.add(task)
             task.add_done_callback(coming.discard)
             if len(coming) >= MOST_COMING:
