@@ -1,4 +1,4 @@
-"""Everybody at once on one gateway: each transport, people of every role, programs; each hears what it may."""
+"""Everybody at once on one gateway: each transport, each role, programs; each hears what it may."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""How long the gateway waits for a word: 30 s for anybody's first, 10 s after a refused page, more while one asks.
+"""How long a word is waited for: 30 s for anybody's first, 10 s after a refused page, more while one asks.
 
 All of it in one test, since all of it is waiting.
 """
