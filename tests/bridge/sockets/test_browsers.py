@@ -6,9 +6,10 @@ import anyio
 import pytest
 import socketio
 
+from bridge.sockets.strangers import REFUSED_S
 from gateway.core.rights import Role
 from tests.bridge.house import open_house
-from tests.bridge.sockets.tabs import serve, tab
+from tests.bridge.sockets.tabs import PATIENCE_S, serve, tab
 from tests.gateway.core.heart import PASSWORD, TECHNICIAN, approved
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +153,48 @@ async def test_who_shows_no_session_is_told_and_learns_nothing(tmp_path):
             await olga.say("modules:watch", {})
             assert set((await olga.hear("modules:snapshot"))[1]["modules"]) == {"HERS"}
         await house.core.registry.edit("HERS", TECHNICIAN, name="<b>")
+
+
+async def test_a_page_may_claim_less_than_its_session_is_and_is_told_how_things_are(tmp_path):
+    async with open_world(tmp_path) as (house, address, cookies), tab(address, cookies["ann"]) as ann:
+        me = house.core.accounts.people.named("ann")
+        await house.core.maintenance.set(True, "new cables", me.person)
+        whole = {"userId": str(me.id), "userType": "admin", "sessionId": "abc"}
+        less = {"userId": me.id, "userType": "technician"}
+        for claim in ({}, {"userType": "user"}, less, whole, None, "x", [1]):
+            await ann.say("client:authenticate", claim)
+            event, data = await ann.hear("client:auth:success", "client:auth:error")
+            assert event == "client:auth:success" and set(data) == {"message", "timestamp"}
+            _, states = await ann.hear("module_states_sync")
+            assert {state["moduleId"] for state in states["states"]} == {"HERS", "HOUSE"}
+            _, told = await ann.hear("system:maintenance")
+            assert (told["inMaintenance"], told["reason"], told["adminUserId"]) == (True, "new cables", me.id)
+        for claim in ({"userType": "root"}, {"userType": 5}, {"userId": True}, {"userId": me.id + 1}):
+            await ann.say("client:authenticate", claim)
+            event, data = await ann.hear("client:auth:success", "client:auth:error")
+            assert event == "client:auth:error" and set(data) == {"message"}
+        async with tab(address, cookies["sam"]) as sam:
+            for kind in ("technician", "admin"):
+                await sam.say("client:authenticate", {"userType": kind})
+                assert (await sam.hear("client:auth:success", "client:auth:error"))[0] == "client:auth:error"
+
+
+async def test_who_authenticates_without_a_session_is_told_so_and_closed(tmp_path, monkeypatch):
+    assert REFUSED_S == 10
+    monkeypatch.setattr("bridge.sockets.browsers.REFUSED_S", 0.5)
+    async with open_world(tmp_path) as (_, address, _), tab(address) as stranger:
+        await stranger.say("client:authenticate", {"userId": 1})
+        assert set((await stranger.hear("client:auth:error"))[1]) == {"message"}
+        with anyio.fail_after(PATIENCE_S):
+            await stranger.gone.wait()
+
+
+async def test_a_synchronised_page_has_what_a_new_one_has(tmp_path):
+    async with open_world(tmp_path) as (house, address, cookies), tab(address, cookies["olga"]) as olga:
+        await olga.say("register_page", {"page": "modules"})
+        await olga.say("client:page:changed", {"page": "account"})
+        house.core.telemetry.report(house.core.registry.get("HERS"), {"a": 1})
+        await olga.say("client:sync:request")
+        event, snapshot = await olga.hear("modules:snapshot", "module:telemetry:updated")
+        assert event == "modules:snapshot" and snapshot["modules"]["HERS"]["telemetry"] == {"a": 1}
+        assert set((await olga.hear("client:sync:success"))[1]) == {"timestamp"}
