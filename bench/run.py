@@ -137,7 +137,7 @@ TITLES = {
     "live": "A fleet: 1,000 devices, 1,000 readings a second, 50 browsers",
     "chatty": "Chatterboxes: 100 devices, 2,000 readings a second, 50 browsers",
     "ingest": "Ingest: readings of 51 bytes from 10 of the connected, subscribed devices, nobody watching",
-    "hellos": "10,000 module.register hellos a minute, 2,000 modules there, 1,000 messages a second over MQTT",
+    "hellos": "10,000 module.register hellos a minute, 2,000 modules there, 1,000 MQTT messages a second",
     "stayers": "2,000 Socket.IO modules: 200 readings, 20 commands and 1,000 MQTT messages a second",
     "events": "What an event costs: 100 browsers, 20 changes of status or 4 readings a second",
 }
