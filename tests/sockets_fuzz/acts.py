@@ -369,7 +369,7 @@ async def write(world):
         return None
     mark = f"L{next(world.numbers)}L"
     world.letters[mark] = Letter(mark, to)
-    names = [to.number] if isinstance(to, Program) else [to.id.lower(), to.number, to.uuid]
+    names = [to.number] if isinstance(to, Program) else [to.id.lower(), to.number, to.uuid.upper()]
     recipient = world.rng.choice(names)
     action = world.rng.choice(["forward", "queue"])
     body = {"recipient": recipient, "parameters": {"text": mark}, "sender": 1}
