@@ -78,10 +78,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         dialects = _dialects(core, hall, link)
         web = create_app(
             core,
-            mounts=[
-                WebSocketRoute("/mqtt", MqttWebsocket(link)),
-                WebSocketRoute("/esp32", Esp32(core, tasks)),
-            ],
+            mounts=_websockets(core, tasks, link),
             mqtt_counts=lambda: link.stats() | {"set_aside": uplink.set_aside.total()},
         )
 
@@ -93,6 +90,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         for name, dialect in dialects.items():
             duties.start(dialect.run(), name)
         yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web), hall.stops))
+
+
+def _websockets(core: Core, tasks: Tasks, link: EmbeddedLink) -> list[WebSocketRoute]:
+    return [WebSocketRoute("/mqtt", MqttWebsocket(link)), WebSocketRoute("/esp32", Esp32(core, tasks))]
 
 
 class Runs(Protocol):

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.core.envelope import Caller, Reply, refusal
-from gateway.core.errors import GatewayError, Invalid
+from gateway.core.errors import Full, GatewayError, Invalid
 from gateway.core.mailbox import Kind
 from web.body import BodyLimit
 from web.csrf import check_origin
@@ -57,4 +57,6 @@ def _response(reply: Reply) -> Response:
     if reply.fault is None:
         return JSONResponse(reply.parameters, headers=headers)
     body = {"action": "login"} | reply.parameters
-    return JSONResponse(body, status_of(reply.fault), headers | headers_of(reply.fault))
+    # A full house is no fault of who asks too often, and devices know it by this.
+    status = 403 if isinstance(reply.fault, Full) else status_of(reply.fault)
+    return JSONResponse(body, status, headers | headers_of(reply.fault))

@@ -42,8 +42,8 @@ def when_offline(data: Any) -> Any:
 
 def about_module(data: Any) -> Any:
     """The module's own fields beside the object that holds them."""
-    module = data.get("module")
-    return data if module is None else dated(module | data | {"lastSeen": module["last_seen"]})
+    module = data["module"]
+    return dated(module | data | {"lastSeen": module["last_seen"]})
 
 
 def flat(data: Any) -> Any:
@@ -75,10 +75,10 @@ ALIASES = (
     Alias("browsers", "down", "module:telemetry:updated", "rt_telemetry_updated", dated),
     Alias("browsers", "down", "module:telemetry:updated", "module_telemetry", flat),
     Alias("browsers", "down", "user:module:added", "rt_module_added", about_module),
-    Alias("browsers", "down", "user:module:removed", "rt_module_removed", about_module),
+    Alias("browsers", "down", "user:module:removed", "rt_module_removed", same),
     Alias("browsers", "down", "user:module:updated", "rt_module_updated", about_module),
     Alias("browsers", "down", "admin:module:added", "rt_module_added", about_module),
-    Alias("browsers", "down", "admin:module:removed", "rt_module_removed", about_module),
+    Alias("browsers", "down", "admin:module:removed", "rt_module_removed", same),
     Alias("browsers", "down", "admin:module:updated", "rt_module_updated", about_module),
     Alias("browsers", "down", "admin:user:registered", "rt_user_registered", same),
     Alias("browsers", "down", "admin:user:logged_in", "rt_user_logged_in", same),

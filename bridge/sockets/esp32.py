@@ -21,7 +21,7 @@ from gateway.core.values import Command
 
 log = logging.getLogger(__name__)
 
-IDENTIFY_S = 10.0
+IDENTIFY_S = 30.0
 WAITING_S = 30.0
 MAX_MESSAGE = 16 * 1024
 # How many messages a socket may send at once, and then how often; the rest is read later.

@@ -36,6 +36,8 @@ class Feed:
         self._seq_of: dict[str, dict[str, int]] = {}
         self._gone: dict[tuple[str, int | None], int] = {}
         self._changed: dict[str, set[str]] = defaultdict(set)
+        # Marked for a new owner alone: whoever sees all has these values already.
+        self._handed_over: dict[str, set[str]] = {}
         self._timer: asyncio.Handle | None = None
         self._flushed_s = 0.0
         speaker.on_missed(self._missed)
@@ -48,6 +50,8 @@ class Feed:
     # Marks
 
     def _telemetry_changed(self, event: TelemetryChanged) -> None:
+        if event.module_id in self._handed_over:
+            self._handed_over[event.module_id] -= event.values.keys()
         self._mark(event.module_id, event.values)
 
     def _presence_changed(self, event: PresenceChanged) -> None:
@@ -61,7 +65,9 @@ class Feed:
         if event.before.owner_id != event.after.owner_id:
             self._take_away(event.before, event.after)
             # The new owner has seen nothing of it yet.
-            keys += self._core.telemetry.latest(event.after.id)
+            latest = self._core.telemetry.latest(event.after.id)
+            self._handed_over[event.after.id] = latest.keys() - self._changed[event.after.id]
+            keys += latest
         self._mark(event.after.id, keys)
 
     def _module_removed(self, event: ModuleRemoved) -> None:
@@ -116,6 +122,7 @@ class Feed:
                 seqs[key] = self.seq
         if self._audience:
             self._send(changed)
+        self._handed_over = {}
         if any(browser.backlog or browser.missed for browser in self._audience.all()):
             self._retry()
 
@@ -196,7 +203,8 @@ class Feed:
             if module is None or not browser.may_see(module.owner_id):
                 continue
             latest = self._core.telemetry.latest(module_id)
-            values = {key: latest[key] for key in keys if key in latest}
+            known = self._handed_over.get(module_id, ()) if browser.may_see(None) else ()
+            values = {key: latest[key] for key in keys if key in latest and key not in known}
             if values:
                 update = states.telemetry(self._core, module, values)
                 self._speaker.say("module:telemetry:updated", update, sids)

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 import socketio
+from engineio.payload import Payload
 
 from bridge.sockets.engine import hang_up
 from gateway.core.sessions import COOKIE
 
 MAX_MESSAGE = 1_000_000
 MAX_LINE = 300
+MOST_PACKETS = 1000
 log = logging.getLogger(__name__)
 # The library's own words; what it cannot take is its caller's fault, ours are caught before.
 library = logging.getLogger(f"{__name__}.library")
@@ -56,6 +58,8 @@ def make_server(public_url: str) -> Any:
         return parts.netloc in {public_host, environ.get("HTTP_HOST")} - {""}
 
     library.setLevel(logging.ERROR)
+    # A client on polling sends what has gathered in one request; its bytes are bounded, and then its pace.
+    Payload.max_decode_packets = MOST_PACKETS
     library.addFilter(_in_one_line)
     server: Any = socketio.AsyncServer(
         async_mode="asgi",

@@ -79,7 +79,10 @@ class Telling:
 
     def _about(self, action: str, module: Module) -> dict[str, Any]:
         about = {"action": action, "moduleId": module.id, "timestamp": clock.now_ms()}
-        return about if action == "removed" else about | {"module": self._core.describe(module)}
+        if action == "removed":
+            # To whom it is gone, it is who it was, and nothing more.
+            return about | {"module": {"id": module.id, "name": module.name, "type": module.type}}
+        return about | {"module": self._core.describe(module)}
 
     def _command_changed(self, event: CommandChanged) -> None:
         module = self._core.registry.known(event.command.module_id)

@@ -286,7 +286,7 @@ FIELDS = {
     "user:module:offline": {"moduleId", "online", "status", "lastSeen", "reason"},
     "user:module:added": {"action", "moduleId", "module", "timestamp"},
     "user:module:updated": {"action", "moduleId", "module", "timestamp"},
-    "user:module:removed": {"action", "moduleId", "timestamp"},
+    "user:module:removed": {"action", "module", "moduleId", "timestamp"},
     "user:command:sent": {"moduleId", "command", "id", "timestamp"},
     "user:session:new": {"sessionId", "kind", "address", "timestamp"},
     "user:security:password_changed": {"timestamp"},
