@@ -142,7 +142,7 @@ class Feed:
                 continue
             mine = _merged(browser.backlog, changed) if browser.backlog else changed
             if self._speaker.is_behind(browser.sid):
-                browser.backlog = {id: set(keys) for id, keys in mine.items()}
+                browser.backlog = {id: keys - self._known(browser, id) for id, keys in mine.items()}
                 continue
             browser.backlog = {}
             sees = "all" if browser.may_see(None) else browser.person.id
@@ -203,11 +203,15 @@ class Feed:
             if module is None or not browser.may_see(module.owner_id):
                 continue
             latest = self._core.telemetry.latest(module_id)
-            known = self._handed_over.get(module_id, ()) if browser.may_see(None) else ()
+            known = self._known(browser, module_id)
             values = {key: latest[key] for key in keys if key in latest and key not in known}
             if values:
                 update = states.telemetry(self._core, module, values)
                 self._speaker.say("module:telemetry:updated", update, sids)
+
+    def _known(self, browser: Browser, module_id: str) -> set[str]:
+        """The keys that are marked for a new owner alone, to somebody who saw them before."""
+        return self._handed_over.get(module_id, set()) if browser.may_see(None) else set()
 
     # Slow ones
 
