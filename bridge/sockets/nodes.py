@@ -79,7 +79,7 @@ class Nodes:
         self._voice.say(sid, reply)
         if reply.party is not None:
             self._enter(sid, reply.party)
-        elif reply.fault is None or isinstance(reply.fault, Forbidden):
+        elif reply.fault is None or (action == "login" and isinstance(reply.fault, Forbidden)):
             # A module that waits for its approval may go on asking.
             self._hall.strangers.renew(sid)
 

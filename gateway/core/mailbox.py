@@ -17,6 +17,9 @@ Kind = Literal["client", "module"]
 MOST_LETTERS = 1000
 MOST_BYTES = 1_000_000
 MOST_BYTES_OF_ALL = 64_000_000
+# What one sender may have waiting, at all its recipients together, so that he does not fill it for others.
+MOST_OF_SENDER = 5000
+MOST_BYTES_OF_SENDER = 4_000_000
 MOST_CONTENT = 64 * 1024
 _decode = msgspec.json.Decoder().decode
 
@@ -55,6 +58,7 @@ class Mailbox:
     def __init__(self, store: Store, hub: Hub) -> None:
         self._store = store
         self._boxes: dict[Party, _Box] = {}
+        self._sent: dict[Party, _Box] = {}
         self._size = 0
         self.refused = 0
         hub.subscribe(ModuleRemoved, lambda event: self._drop(Party("module", event.module.number)))
@@ -65,7 +69,7 @@ class Mailbox:
             to = _party(row.to_kind, row.to_number)
             sender = _party(row.from_kind, row.from_number)
             letter = Letter(id=row.id, sender=sender, content=row.content, created_at_ms=row.created_at_ms)
-            self._count(self._box(to), 1, len(letter.content))
+            self._count(self._box(to), sender, 1, len(letter.content))
             self._box(to).letters[letter.id] = letter
 
     def of(self, to: Party) -> list[Letter]:
@@ -78,14 +82,15 @@ class Mailbox:
         content = encoded(value)
         created_at_ms = clock.now_ms()
         box = self._box(to)
-        self._check_room(box, len(content))
-        self._count(box, 1, len(content))
+        self._check_room(box, sender, len(content))
+        self._count(box, sender, 1, len(content))
         try:
             id = await self._store.run(lambda: _insert(to, sender, content, created_at_ms))
         except BaseException:
-            self._count(box, -1, -len(content))
+            self._uncount(to, box, sender, len(content))
             raise
         if self._boxes.get(to) is not box:
+            self._uncount(to, box, sender, len(content))
             raise NotFound("The recipient was removed.")
         box.letters[id] = Letter(id=id, sender=sender, content=content, created_at_ms=created_at_ms)
         return box.letters[id]
@@ -101,13 +106,16 @@ class Mailbox:
         except BaseException:
             box.letters = dict(sorted((box.letters | {id: letter}).items()))
             raise
-        if self._boxes.get(to) is box:
-            self._count(box, -1, -len(letter.content))
+        self._uncount(to, box, letter.sender, len(letter.content))
 
-    def _check_room(self, box: _Box, size: int) -> None:
+    def _check_room(self, box: _Box, sender: Party, size: int) -> None:
         if box.count >= MOST_LETTERS or box.size + size > MOST_BYTES:
             self.refused += 1
             raise Full(f"{box.count} responses wait for this recipient already; it has to process some.")
+        sent = self._sent.get(sender, _Box())
+        if sent.count >= MOST_OF_SENDER or sent.size + size > MOST_BYTES_OF_SENDER:
+            self.refused += 1
+            raise Full(f"{sent.count} responses of yours wait already; others have to process some.")
         if self._size + size > MOST_BYTES_OF_ALL:
             self.refused += 1
             raise Full("Too many responses wait on this gateway already. Try again later.")
@@ -115,15 +123,32 @@ class Mailbox:
     def _box(self, to: Party) -> _Box:
         return self._boxes.setdefault(to, _Box())
 
-    def _count(self, box: _Box, letters: int, size: int) -> None:
+    def _count(self, box: _Box, sender: Party, letters: int, size: int) -> None:
         box.count += letters
         box.size += size
         self._size += size
+        self._count_sent(sender, letters, size)
+
+    def _uncount(self, to: Party, box: _Box, sender: Party, size: int) -> None:
+        """One less; a box that was dropped meanwhile does not count any more."""
+        if self._boxes.get(to) is box:
+            self._count(box, sender, -1, -size)
+        else:
+            self._count_sent(sender, -1, -size)
+
+    def _count_sent(self, sender: Party, letters: int, size: int) -> None:
+        sent = self._sent.setdefault(sender, _Box())
+        sent.count += letters
+        sent.size += size
+        if not sent.count:
+            del self._sent[sender]
 
     def _drop(self, to: Party) -> None:
         if (box := self._boxes.pop(to, None)) is not None:
             self._size -= box.size
             box.size = 0
+            for letter in box.letters.values():
+                self._count_sent(letter.sender, -1, -len(letter.content))
             self._store.submit(_deletion(to))
 
 

@@ -17,6 +17,7 @@ from gateway.storage.store import Store
 
 MAX_TEXT = 200
 GATEWAY = "gateway"
+TAKEOVER_S = 1.0
 
 
 class Registry(Roster):
@@ -190,6 +191,9 @@ class Registry(Roster):
         super()._token_used(module)
         digests = self._digests[module.number]
         self._store.submit(lambda: records.update_module(module, digests))
+        # Sessions of the old token end, but not before this one has taken over what it may of its own.
+        event = CredentialsChanged(module.id, "replaced")
+        asyncio.get_running_loop().call_later(TAKEOVER_S, self._hub.publish, event)
 
 
 def _delete(module: Module, reason: str, by: str) -> None:
