@@ -5,6 +5,8 @@ import secrets
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
@@ -46,6 +48,21 @@ class Settings(BaseSettings):
     compat: str = Field(
         "on", description="Older spellings of events: on, off, or some of modules,clients,browsers"
     )
+    reconcile_every: float = Field(
+        10, ge=0.1, le=86400, description="Seconds between looks for modules that need their firmware"
+    )
+    probation: float = Field(
+        60, ge=0, le=86400, description="Seconds a module must stay well before its update is confirmed"
+    )
+    update_retry: float = Field(
+        30, ge=0.1, le=86400, description="Seconds before a failed update is tried again, doubled each time"
+    )
+    time_zone: str = Field(
+        "", description="Zone of the site, for time windows, such as Europe/Paris; empty: UTC"
+    )
+    logstash_url: str = Field(
+        "", description="tcp://host:port that gets every audit row as a JSON line; empty: nobody"
+    )
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for the web and MQTT")
     tls_key: Path | None = Field(None, description="Its private key (PEM)")
     log_format: Literal["text", "json"] = Field("text", description="Log lines as text or JSON")
@@ -71,6 +88,23 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if value and not value.startswith("sqlite:///"):
             raise ValueError("This version keeps its data in SQLite: sqlite:///path/to/file.")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is no time zone; one is Europe/Paris.") from None
+        return value
+
+    @field_validator("logstash_url")
+    @classmethod
+    def _tcp_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme != "tcp" or not parts.hostname or not parts.port or parts.path):
+            raise ValueError("The receiver of audit lines is tcp://host:port.")
         return value
 
     @field_validator("secret_key")

@@ -111,6 +111,41 @@ class DesiredChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FirmwareReported(Event):
+    """What a module runs: `said` has `serial`, `digest`, `version` as far as it said them, unchecked.
+
+    `occasion` is `hello` (by the module's own session), `register` or `change` (by `by`, for it).
+    """
+
+    module_id: str
+    said: dict[str, Any]
+    occasion: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened(Event):
+    """A module has a new session on some transport, as it has after a reboot."""
+
+    module_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareJobChanged(Event):
+    """A step or progress of an update; `job` as REST shows it, without its history."""
+
+    module_id: str
+    job: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutChanged(Event):
+    """`rollout` as REST shows it, without its members."""
+
+    rollout: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class JoinChanged(Event):
     join: Join
 

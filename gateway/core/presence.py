@@ -8,7 +8,14 @@ import msgspec
 
 from gateway.core import clock
 from gateway.core.errors import NotFound
-from gateway.core.events import Alert, Hub, ModuleChanged, ModuleRemoved, PresenceChanged
+from gateway.core.events import (
+    Alert,
+    Hub,
+    ModuleChanged,
+    ModuleRemoved,
+    PresenceChanged,
+    SessionOpened,
+)
 from gateway.core.registry import Registry
 from gateway.core.types import SILENCE_S, Types
 from gateway.core.values import Module, Presence, State
@@ -98,6 +105,7 @@ class PresenceBook:
 
     def session_opened(self, module: Module, session: str) -> None:
         (self._entries.get(module.id) or self._entry(module)).sessions.add(session)
+        self._hub.publish(SessionOpened(module.id))
 
     def session_closed(self, module_id: str, session: str, reason: str) -> None:
         """The transport's session ended; a sleeping module stays asleep.

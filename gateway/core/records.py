@@ -16,14 +16,18 @@ from gateway.storage.models import (
     SeriesRow,
 )
 from gateway.storage.models_dialects import ClaimCodeRow, StandingRow
+from gateway.storage.models_firmware import JobRow, MemberRow, ProbeRow, StepRow
 
 _PLAIN = (
     "id", "uuid", "name", "location", "group", "type", "life", "declared", "owner_id", "hardware", "firmware",
     "address", "created_at_ms", "registered_at_ms", "expires_at_ms", "decided_by", "decided_at_ms",
-    "decision_reason",
+    "decision_reason", "assigned_firmware", "reported_firmware",
 )  # fmt: skip
 _CLAIM = ("hardware", "firmware", "address", "created_at_ms", "expires_at_ms")
-_OWNED = (ClaimRow, ClaimCodeRow, CommandRow, DesiredRow, PresenceRow, SeriesRow, StandingRow)
+_OWNED = (
+    ClaimRow, ClaimCodeRow, CommandRow, DesiredRow, JobRow, MemberRow, PresenceRow, ProbeRow, SeriesRow,
+    StandingRow, StepRow,
+)  # fmt: skip
 
 
 class Digests(msgspec.Struct, frozen=True):

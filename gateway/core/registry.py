@@ -68,9 +68,13 @@ class Registry(Roster):
         *,
         digests: Digests | None = None,
         note: dict[str, Any] | None = None,
+        beside: Callable[[], None] | None = None,
         **changes: Any,
     ) -> Module:
-        """Change fields and digests, with an audit row that holds the fields and `note`."""
+        """Change fields and digests, with an audit row that holds the fields and `note`.
+
+        `beside` writes what belongs to it, in the same transaction.
+        """
         self._check_stays(module)
         after = msgspec.structs.replace(module, **changes)
         before_digests = self._digests[module.number]
@@ -82,12 +86,15 @@ class Registry(Roster):
             records.update_module(after, digests or before_digests)
             if records.ends_claim_round(module, after):
                 records.end_claim_round(module.number)
+            if beside is not None:
+                beside()
             audit.write(action, module.id, name_of(by), **details)
 
         try:
             await self._store.run(work)
         except BaseException:
-            self._keep(module, before_digests)
+            if self.known(module.id) is after:
+                self._keep(module, before_digests)
             raise
         self._hub.publish(ModuleChanged(module, after, name_of(by)))
         self._hub.acted(action, module.id, by, **details)

@@ -18,7 +18,11 @@ class Confidential(msgspec.Struct, frozen=True):
 
 
 class Module(msgspec.Struct, frozen=True, kw_only=True):
-    """A device the gateway manages. `declared`: entered by a person before the device ever spoke."""
+    """A device the gateway manages. `declared`: entered by a person before the device ever spoke.
+
+    Three serials of firmware: `firmware` is what it runs, as far as the catalogue knows it,
+    `assigned_firmware` what it should run, `reported_firmware` what it said last, known or not.
+    """
 
     id: str
     number: int
@@ -32,6 +36,8 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
     owner_id: int | None = None
     hardware: str = ""
     firmware: str = ""
+    assigned_firmware: str = ""
+    reported_firmware: str = ""
     address: str = ""
     information: dict[str, Any] = {}
     created_at_ms: int

@@ -81,6 +81,8 @@ class ModuleRow(Base):
     token_digest = CharField(64, default="")
     next_token_digest = CharField(64, default="")
     shared_key_digest = CharField(64, default="")
+    assigned_firmware = TextField(default="", constraints=[SQL("DEFAULT ''")])
+    reported_firmware = TextField(default="", constraints=[SQL("DEFAULT ''")])
 
     class Meta:
         table_name = "module"

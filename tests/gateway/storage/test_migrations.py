@@ -2,11 +2,16 @@
 
 import sqlite3
 
-from gateway.storage import models_broker, models_dialects
+from gateway.storage import models_broker, models_dialects, models_firmware
 from gateway.storage.database import open_database
 from gateway.storage.models import CORE_TABLES, proxy
 
-TABLES = (*CORE_TABLES, *models_broker.BROKER_TABLES, *models_dialects.DIALECT_TABLES)
+TABLES = (
+    *CORE_TABLES,
+    *models_broker.BROKER_TABLES,
+    *models_dialects.DIALECT_TABLES,
+    *models_firmware.FIRMWARE_TABLES,
+)
 
 
 def schema(path):
