@@ -1,4 +1,4 @@
-"""What a module says, the same over every transport: readings and events."""
+"""What a module says, the same over every transport: readings, events, the firmware it runs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,13 @@ import msgspec
 
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
-from gateway.core.events import ModuleEventRaised
+from gateway.core.events import FirmwareReported, ModuleEventRaised
 from gateway.core.values import Module
 
 MAX_BATCH = 1000
 # What one message may hold, as over MQTT.
 MAX_BYTES = 128 * 1024
+MAX_FIRMWARE_TEXT = 200
 
 
 def fits(data: Any) -> bool:
@@ -61,3 +62,17 @@ def raise_event(core: Core, module: Module, name: str, data: Mapping[str, Any]) 
     spec = known.events.get(name)
     if spec is not None and spec.reports:
         core.telemetry.report(module, {key: value for key, value in checked.items() if key in known.keys})
+
+
+def hello(core: Core, module: Module, firmware: Any) -> None:
+    """What its hello says it runs: some of `serial`, `version`, `digest`, or the serial alone."""
+    said = {"serial": firmware} if isinstance(firmware, str) else firmware
+    if not isinstance(said, dict):
+        return
+    texts = {
+        name: said[name][:MAX_FIRMWARE_TEXT]
+        for name in ("serial", "version", "digest")
+        if isinstance(said.get(name), str) and said[name]
+    }
+    if texts:
+        core.hub.publish(FirmwareReported(module.id, texts, "hello", module.id))

@@ -23,6 +23,7 @@ DOWN_REGISTERED = ("down", "registered")
 DOWN_COMMAND = ("down", "command")
 DOWN_DESIRED = ("down", "desired")
 DOWN_FIRMWARE = ("down", "firmware")
+DOWN_CHUNK = ("down", "chunk")
 DOWN_INSTANCE = ("down", "instance")
 
 OUT_STATE = ("out", "state")
@@ -68,11 +69,14 @@ class Topics:
     def ask_reply(self, module_id: str, command: str) -> str:
         return f"{self.root}/{module_id}/ask/{command}/reply"
 
+    def chunk(self, module_id: str, job_id: str, offset: int) -> str:
+        return self.of(module_id, (*DOWN_CHUNK, job_id, str(offset)))
+
     def told(self, principal: Principal) -> tuple[str, ...]:
         """The topics on which the gateway speaks to this client; whoever listens to one can be told."""
         match principal:
             case ModuleIdentity(id):
-                return self.of(id, DOWN_COMMAND), self.of(id, DOWN_REGISTERED)
+                return tuple(self.of(id, words) for words in (DOWN_COMMAND, DOWN_REGISTERED, DOWN_FIRMWARE))
             case Enrolling(nonce):
                 return (self.enrolment_reply(nonce),)
             case _:

@@ -13,10 +13,11 @@ from bridge.mqtt.downlink import Downlink
 from bridge.mqtt.enrolling import Enrolling
 from bridge.mqtt.link import Inbound, Link, Stored
 from bridge.mqtt.posting import Posting
+from bridge.mqtt.updating import Updating
 from bridge.tasks import Tasks
 from bridge.topics import Topics
 from gateway.core.core import Core
-from gateway.core.errors import Invalid
+from gateway.core.errors import GatewayError, Invalid
 from gateway.core.rights import Enrolling as Stranger
 from gateway.core.rights import ModuleIdentity, Path, Principal
 from gateway.core.values import Module
@@ -34,6 +35,7 @@ class Uplink:
         self._core = core
         self._topics = topics
         self._addresses: dict[str, str] = {}
+        self._updating: Updating | None = None
         self.set_aside: Counter[str] = Counter()
         self._handlers: dict[Path, Handler] = {
             words.UP_REGISTER: self._hello,
@@ -48,6 +50,11 @@ class Uplink:
         self._enrolling = Enrolling(self._core, self._topics, link, tasks)
         self._asking = Asking(self._core, self._topics, link, tasks)
         self._posting = Posting(self._core, self._topics, link, tasks)
+
+    def update_through(self, updating: Updating) -> None:
+        """Said once, before the link opens: who takes what modules say of their updates."""
+        self._updating = updating
+        self._handlers |= {words.UP_FIRMWARE: updating.word, words.UP_CHUNK: updating.chunk}
 
     # Messages
 
@@ -99,17 +106,20 @@ class Uplink:
                 self._event(module, rest[2], message)
             else:
                 self._core.presence.heard(module)
-        except (Invalid, ValueError, RecursionError):
+        except (GatewayError, ValueError, RecursionError):
             self.set_aside["/".join(rest[:2])] += 1
 
     # One kind each
 
     def _hello(self, module: Module, message: Inbound) -> None:
-        _object(message.payload)
+        said = _object(message.payload)
         self._core.presence.heard(module)
         self._downlink.greet(module)
         self._posting.greet(module)
         self._downlink.resume(module.id)
+        # What it runs first: it decides whether an update has come to its end.
+        readings.hello(self._core, module, said.get("firmware"))
+        self._arrived(module)
 
     def _availability(self, module: Module, message: Inbound) -> None:
         word = message.payload.decode("ascii")
@@ -167,6 +177,11 @@ class Uplink:
             self._enrolling.listening(principal.nonce, self._addresses.get(principal.nonce, ""))
         elif (module := self._own(principal)) is not None and module.life == "approved":
             self._downlink.resume(module.id)
+            self._arrived(module)
+
+    def _arrived(self, module: Module) -> None:
+        if self._updating is not None:
+            self._updating.arrived(module)
 
     def _own(self, principal: Principal) -> Module | None:
         """The module whose own session this is."""

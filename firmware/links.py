@@ -1,0 +1,52 @@
+"""Links to an image that are good for one module, one update and a short time."""
+
+import base64
+import hmac
+from hashlib import sha256
+
+from gateway.core import clock
+from gateway.core.errors import Forbidden
+
+LIFETIME_S = 15 * 60
+# A clock that was set back a little makes no link that was given out just now a stranger's.
+SLACK_S = 60
+_PURPOSE = b"passerelle firmware link 1"
+_DAMAGED = "This link is damaged, or it is for another update."
+_EXPIRED = f"This link has expired; it is good for {LIFETIME_S // 60} minutes. Use the module's token."
+_ANOTHERS = "This link was given to another module."
+MAX_TOKEN = 128
+
+
+class Links:
+    """Made with the gateway's signing key; nothing about a link is kept."""
+
+    def __init__(self, key: str) -> None:
+        self._key = hmac.digest(key.encode(), _PURPOSE, sha256)
+
+    def token(self, job: str, module: int) -> str:
+        return self._signed(job, f"{module}.{clock.now_ms() // 1000 + LIFETIME_S}")
+
+    def url(self, base: str, job: str, module: int) -> str:
+        return f"{base}/fw/{job}?t={self.token(job, module)}"
+
+    def check(self, token: str, job: str, module: int) -> None:
+        """Raises `Forbidden` with a sentence, unless it was made for this job and module, and lately."""
+        if self.holder(token, job) != module:
+            raise Forbidden(_ANOTHERS)
+
+    def holder(self, token: str, job: str) -> int:
+        """The number of the module that a link to this job was given to; raises `Forbidden`."""
+        body = token.rpartition(".")[0]
+        if len(token) > MAX_TOKEN or not hmac.compare_digest(
+            self._signed(job, body).encode(), token.encode(errors="surrogatepass")
+        ):
+            raise Forbidden(_DAMAGED)
+        module, expires_s = body.split(".")
+        if not 0 < int(expires_s) - clock.now_ms() / 1000 <= LIFETIME_S + SLACK_S:
+            raise Forbidden(_EXPIRED)
+        return int(module)
+
+    def _signed(self, job: str, body: str) -> str:
+        message = f"{job}\n{body}".encode(errors="surrogatepass")
+        mac = hmac.digest(self._key, message, sha256)
+        return f"{body}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
