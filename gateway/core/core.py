@@ -9,6 +9,7 @@ from typing import Any
 from gateway.core import audit
 from gateway.core.accounts import Accounts
 from gateway.core.audit import Audit
+from gateway.core.bootstrap import Bootstrap
 from gateway.core.clients import Clients
 from gateway.core.commands import Commands
 from gateway.core.decisions import Decisions
@@ -47,6 +48,7 @@ class Core:
     own_types: OwnTypes
     registry: Registry
     joining: Joining
+    bootstrap: Bootstrap
     enrolment: Enrolment
     decisions: Decisions
     devices: Devices
@@ -121,9 +123,9 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         core = _build(settings, store)
         stack.callback(core.accounts.people.close)
         for part in (
-            core.own_types, core.registry, core.joining, core.accounts.people, core.accounts.sessions,
-            core.presence, core.telemetry, core.commands, core.desired, core.standing, core.services,
-            core.ownership, core.maintenance, core.clients, core.mailbox,
+            core.own_types, core.registry, core.joining, core.bootstrap, core.accounts.people,
+            core.accounts.sessions, core.presence, core.telemetry, core.commands, core.desired, core.standing,
+            core.services, core.ownership, core.maintenance, core.clients, core.mailbox,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
@@ -142,7 +144,8 @@ def _build(settings: Settings, store: Store) -> Core:
     sessions = Sessions(store, hub, people, maintenance, settings.signing_key())
     telemetry = Telemetry(store, hub, registry, types)
     presence = PresenceBook(store, hub, registry, types)
-    enrolment = _enrolment(settings, registry, joining, types, hub)
+    bootstrap = Bootstrap(store, hub, types)
+    enrolment = _enrolment(settings, registry, joining, types, bootstrap, hub)
     decisions = Decisions(registry, types, hub)
     clients = Clients(store, hub, joining, people, rate_limits=settings.rate_limits)
     mailbox = Mailbox(store, hub)
@@ -154,9 +157,10 @@ def _build(settings: Settings, store: Store) -> Core:
         own_types=OwnTypes(store, hub, types),
         registry=registry,
         joining=joining,
+        bootstrap=bootstrap,
         enrolment=enrolment,
         decisions=decisions,
-        devices=Devices(registry, decisions, enrolment),
+        devices=Devices(registry, decisions, enrolment, bootstrap, hub),
         ownership=Ownership(store, hub, registry, settings.signing_key(), rate_limits=settings.rate_limits),
         presence=presence,
         telemetry=telemetry,
@@ -174,8 +178,10 @@ def _build(settings: Settings, store: Store) -> Core:
     )  # fmt: skip
 
 
-def _enrolment(settings: Settings, registry: Registry, joining: Joining, types: Types, hub: Hub) -> Enrolment:
+def _enrolment(
+    settings: Settings, registry: Registry, joining: Joining, types: Types, bootstrap: Bootstrap, hub: Hub
+) -> Enrolment:
     return Enrolment(
-        registry, joining, types, hub, pending_ttl_s=settings.pending_ttl,
+        registry, joining, types, bootstrap, hub, pending_ttl_s=settings.pending_ttl,
         pending_max=settings.pending_max, rate_limits=settings.rate_limits,
     )  # fmt: skip

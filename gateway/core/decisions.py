@@ -9,7 +9,7 @@ import msgspec
 from gateway.core import audit, clock, records, tokens
 from gateway.core.enrolment import is_valid_id
 from gateway.core.errors import Conflict, Forbidden, GatewayError, Invalid
-from gateway.core.events import ClaimDecided, CredentialsChanged, Hub, WaitingChanged
+from gateway.core.events import ClaimDecided, CredentialsChanged, FirmwareReported, Hub, WaitingChanged
 from gateway.core.records import Digests
 from gateway.core.registry import GATEWAY, Registry
 from gateway.core.rights import Person, may_manage, name_of
@@ -90,8 +90,9 @@ class Decisions:
         try:
             after = await self._registry.change(
                 module, by, "module.re_enrol", digests=Digests(digest, "", kept.shared_key),
-                life="approved", expires_at_ms=None, hardware=claim.hardware, firmware=claim.firmware,
-                address=claim.address, registered_at_ms=clock.now_ms(), **_decided(by),
+                life="approved", expires_at_ms=None, hardware=claim.hardware, address=claim.address,
+                registered_at_ms=clock.now_ms(),
+                reported_firmware=claim.firmware or module.reported_firmware, **_decided(by),
             )  # fmt: skip
         except BaseException:
             self._registry.put_back(claim, digest)
@@ -101,6 +102,9 @@ class Decisions:
         # The claimant is told first: what follows ends all sessions but the new token's.
         self._hub.publish(ClaimDecided(module.id, claim.number, "online"))
         self._hub.publish(CredentialsChanged(module.id, "replaced"))
+        if claim.firmware:
+            said = {"serial": claim.firmware}
+            self._hub.publish(FirmwareReported(module.id, said, "register", module.id))
         return after
 
     async def reject_claim(self, number: int, by: Person) -> None:

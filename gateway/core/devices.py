@@ -7,33 +7,36 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.core.bootstrap import Bootstrap
 from gateway.core.decisions import Decisions
-from gateway.core.enrolment import Enrolment
-from gateway.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from gateway.core.enrolment import WRONG_KEY, Enrolment
+from gateway.core.errors import Forbidden, Invalid, Unauthenticated
+from gateway.core.events import FirmwareReported, Hub
 from gateway.core.registry import MAX_TEXT, Registry
-from gateway.core.rights import Person, Service, ServiceRole, may_manage
+from gateway.core.rights import Person, Service, ServiceRole, may_manage, name_of
 from gateway.core.values import Application, Granted, Module
 
 MAX_DESCRIPTION = 2000
-# The same for an unknown serial and a wrong key.
-REFUSED = "Serial or shared key is wrong."
 By = Person | Service
 
 
 class Devices:
-    def __init__(self, registry: Registry, decisions: Decisions, enrolment: Enrolment) -> None:
+    def __init__(
+        self, registry: Registry, decisions: Decisions, enrolment: Enrolment, bootstrap: Bootstrap, hub: Hub
+    ) -> None:
         self._registry = registry
         self._decisions = decisions
         self._enrolment = enrolment
+        self._bootstrap = bootstrap
+        self._hub = hub
 
     async def create(self, data: Mapping[str, Any], by: By) -> tuple[Module, str]:
         """Enter a device: it is approved at once. Returns its shared key too, which is shown here only.
 
         `serial_number` and `type_id` are required; `name`, `group_id` and `description` may be given.
-        Raises Invalid, Conflict (the serial is taken), NotFound (the firmware is).
+        Raises Invalid, Conflict (the serial is taken).
         """
-        _must_provision(by)
-        _no_firmware(data.get("assigned_firmware_id"))
+        must_provision(by)
         entry = {
             "serial": _text(data, "serial_number"),
             "type": data.get("type_id"),
@@ -47,35 +50,38 @@ class Devices:
     async def register(self, data: Mapping[str, Any], address: str) -> tuple[Module, Granted]:
         """A device proves itself by its shared key and gets its own token.
 
-        One that has a token already becomes a re-enrolment in the waiting room. Raises Unauthenticated.
+        One that has a token already becomes a re-enrolment in the waiting room; one that nobody knows is let
+        in where its type has a bootstrap key. Raises Unauthenticated.
         """
         serial, key = _text(data, "device_serial"), _text(data, "shared_key")
-        firmware = _text(data, "current_firmware_serial")
-        known = self._registry.known(serial)
-        application = Application(
-            type=known.type if known else 0, serial=serial, shared_key=key,
-            hardware=known.hardware if known else "", information=known.information if known else {},
-            firmware={"serial": known.firmware if known else ""},
-        )  # fmt: skip
+        firmware = {"serial": _text(data, "current_firmware_serial")}
+        # The type is not said. That of a bootstrap key is looked for in any case, so that it takes as long.
+        type = self._bootstrap.type_of(key)
+        if known := self._registry.known(serial):
+            application = Application(
+                type=known.type, serial=serial, shared_key=key, hardware=known.hardware,
+                information=known.information, firmware=firmware,
+            )  # fmt: skip
+        else:
+            application = Application(type=type or 0, serial=serial, shared_key=key, firmware=firmware)
         try:
             granted = await self._enrolment.register(application, address)
         except Forbidden:
-            raise Unauthenticated(REFUSED) from None
-        module = self._registry.get(granted.id)
-        self._check_firmware(module, firmware, module.id)
-        return module, granted
+            raise Unauthenticated(WRONG_KEY) from None
+        return self._registry.get(granted.id), granted
 
     def authenticate(self, data: Mapping[str, Any], by: By) -> Module:
         """Whose serial and shared key these are, for a service that asks. Raises Unauthenticated."""
-        _must_provision(by)
+        must_provision(by)
         known = self._registry.known(_text(data, "device_serial"))
-        if known is None or not self._registry.knows_key(known, _text(data, "shared_key")):
-            raise Unauthenticated(REFUSED)
+        right = self._registry.knows_key(known, _text(data, "shared_key"))
+        if known is None or not right:
+            raise Unauthenticated(WRONG_KEY)
         return known
 
     async def change(self, key: str, data: Mapping[str, Any], by: By) -> Module:
-        """Change what is known of a device; a firmware that nobody knows is noted and not believed."""
-        _must_provision(by)
+        """Change what is known of a device; whether it runs what is said is for others to check."""
+        must_provision(by)
         module = self._registry.find(key)
         changes: dict[str, Any] = {}
         if "name" in data:
@@ -86,20 +92,19 @@ class Devices:
             changes["information"] = _described(module.information, data)
         if "registered_at" in data:
             changes["registered_at_ms"] = _at_ms(data["registered_at"])
-        _no_firmware(data.get("assigned_firmware_id"))
         firmware = _text(data, "current_firmware_serial")
+        if firmware and firmware != module.reported_firmware:
+            changes["reported_firmware"] = firmware
         if changes:
             module = await self._registry.change(module, _actor(by), "device.change", **changes)
-        self._check_firmware(module, firmware, _actor(by))
+        if firmware:
+            said = {"serial": firmware}
+            self._hub.publish(FirmwareReported(module.id, said, "change", name_of(_actor(by))))
         return module
 
-    def _check_firmware(self, module: Module, serial: str, by: Person | str) -> None:
-        """There is no catalogue that could know it, so the old value stays and the trail has a warning."""
-        if serial and serial != module.firmware:
-            self._registry.note("firmware.unknown", module.id, by, level="warning", serial=serial)
 
-
-def _must_provision(by: By) -> None:
+def must_provision(by: By) -> None:
+    """Raises `Forbidden`; nothing else is said to who may not."""
     if not may_manage(by) and not (isinstance(by, Service) and by.role is ServiceRole.CONTROLLER):
         raise Forbidden("Only a technician, an admin or a controller account does this.")
 
@@ -143,8 +148,3 @@ def _at_ms(value: Any) -> int:
     except (ValueError, OverflowError):
         pass
     raise Invalid("registered_at must be UTC milliseconds or a time as in 2026-11-21T12:00:00Z.")
-
-
-def _no_firmware(id: Any) -> None:
-    if id is not None:
-        raise NotFound(f"There is no firmware {str(id)[:64]!r}.")

@@ -3,15 +3,16 @@
 import re
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
 
 from gateway.core import audit, clock, records, tokens
+from gateway.core.bootstrap import Bootstrap
 from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound, Rejected
-from gateway.core.events import CredentialsChanged, Hub, WaitingChanged
+from gateway.core.events import CredentialsChanged, FirmwareReported, Hub, WaitingChanged
 from gateway.core.joining import Joining
 from gateway.core.limits import Throttle
 from gateway.core.records import Digests
@@ -28,6 +29,8 @@ RETRY_AFTER_S = 10
 CHOSEN_LENGTH = (16, 128)
 BURST = 60
 EVERY_S = 1.0
+# The same for an unknown serial, a wrong key and a known serial with a bootstrap key.
+WRONG_KEY = "Serial or shared key is wrong."
 _LETTERS = string.ascii_uppercase + string.digits
 
 
@@ -37,6 +40,7 @@ class Enrolment:
         registry: Registry,
         joining: Joining,
         types: Types,
+        bootstrap: Bootstrap,
         hub: Hub,
         *,
         pending_ttl_s: int,
@@ -46,11 +50,14 @@ class Enrolment:
         self._registry = registry
         self._joining = joining
         self._types = types
+        self._bootstrap = bootstrap
         self._hub = hub
         self._pending_ttl_s = pending_ttl_s
         self._pending_max = pending_max
         self._arriving = 0
         self.throttle = Throttle(BURST, EVERY_S, enabled=rate_limits)
+        # By a bootstrap key, which many know, as many of a type get in as might wait meanwhile.
+        self.let_in = Throttle(pending_max, pending_ttl_s / pending_max, enabled=rate_limits)
 
     async def register(
         self, application: Application, address: str, *, chosen_token: str | None = None
@@ -93,9 +100,13 @@ class Enrolment:
     async def _with_key(
         self, known: Module | None, application: Application, address: str, token: str
     ) -> Granted:
+        right = self._registry.knows_key(known, application.shared_key)
+        opens = self._bootstrap.opens(application.type, application.shared_key)
+        if known is None and opens and is_valid_id(application.serial or ""):
+            return await self._let_in(application, address, token)
         # One sentence for an unknown serial, a wrong key and a module without one.
-        if known is None or not self._registry.knows_key(known, application.shared_key):
-            raise Forbidden("Serial or shared key is wrong.")
+        if known is None or not right:
+            raise Forbidden(WRONG_KEY)
         if self._registry.digests(known).token:
             return await self._claim(known, application, address, token)
         digests = msgspec.structs.replace(self._registry.digests(known), token=tokens.digest(token))
@@ -103,36 +114,57 @@ class Enrolment:
             known, known.id, "module.register", digests=digests, note={"address": address},
             registered_at_ms=clock.now_ms(), **_told(application, address),
         )  # fmt: skip
-        return Granted(id=module.id, token=token, status="approved", expires_at_ms=None, retry_after_s=0)
+        self._report(module.id, application)
+        return _approved(module.id, token)
+
+    async def _let_in(self, application: Application, address: str, token: str) -> Granted:
+        """A serial that nobody knew, by the key of its type: approved at once, with a token of its own."""
+        self._joining.check(application.type)
+        self.let_in.spend(application.type, "Too many of this type came in by its bootstrap key.")
+        draft = self._draft(
+            application, address, life="approved", decided_by="bootstrap key", decided_at_ms=clock.now_ms()
+        )
+        self._joining.count_in()
+        if (module := await self._insert(draft, token, "module.bootstrap")) is None:
+            raise Forbidden(WRONG_KEY)
+        self._report(module.id, application)
+        return _approved(module.id, token)
 
     async def _newcomer(self, application: Application, address: str, token: str) -> Granted:
+        draft = self._draft(application, address, life="pending", expires_at_ms=self._expiry_ms())
+        with self._place():
+            module = await self._insert(draft, token, "module.register")
+        if module is None:
+            return await self._claim(self._registry.get(draft.id), application, address, token)
+        self._report(module.id, application)
+        return self._pending(module.id, token, module.expires_at_ms)
+
+    def _draft(self, application: Application, address: str, **standing: Any) -> Module:
         serial = application.serial or ""
-        draft = Module(
+        return Module(
             id=serial if is_valid_id(serial) else self._generated_id(application.type),
             number=0,
             uuid=records.new_uuid(),
             name=_text(application.information.get("name")),
             location=_text(application.information.get("location")),
             type=application.type,
-            life="pending",
             created_at_ms=clock.now_ms(),
             registered_at_ms=clock.now_ms(),
-            expires_at_ms=self._expiry_ms(),
+            **standing,
             **_told(application, address),
         )
 
-        def note() -> None:
-            audit.write("module.register", draft.id, draft.id, address=address, type=draft.type)
+    async def _insert(self, draft: Module, token: str, action: str) -> Module | None:
+        """The new module; None when somebody registered the same serial in this very moment."""
 
-        with self._place():
-            try:
-                (module,) = await self._registry.insert([(draft, Digests(tokens.digest(token)))], note)
-            except Conflict:
-                # Somebody registered the same serial in this very moment.
-                module = None
-        if module is None:
-            return await self._claim(self._registry.get(draft.id), application, address, token)
-        return self._pending(module.id, token, module.expires_at_ms)
+        def note() -> None:
+            audit.write(action, draft.id, draft.id, address=draft.address, type=draft.type)
+
+        try:
+            (module,) = await self._registry.insert([(draft, Digests(tokens.digest(token)))], note)
+        except Conflict:
+            return None
+        return module
 
     async def _ask_again(self, module: Module, application: Application, token: str) -> Granted:
         """The same newcomer from the same address, who never got our answer: a new token, the old expiry."""
@@ -141,6 +173,7 @@ class Enrolment:
             note={"address": module.address}, **_told(application, module.address),
         )  # fmt: skip
         self._hub.publish(CredentialsChanged(module.id, "replaced"))
+        self._report(module.id, application)
         return self._pending(module.id, token, module.expires_at_ms)
 
     async def _claim(self, module: Module, application: Application, address: str, token: str) -> Granted:
@@ -150,13 +183,20 @@ class Enrolment:
             module_id=module.id,
             created_at_ms=clock.now_ms(),
             expires_at_ms=self._expiry_ms(),
-            **_told(application, address),
+            hardware=application.hardware,
+            firmware=firmware_said(application.firmware).get("serial", ""),
+            information=application.information,
+            address=address,
         )
         earlier = self._registry.claim_of(module.id, address)
         with nullcontext() if earlier is not None else self._place():
             claim = await self._registry.add_claim(draft, token)
         self._hub.publish(WaitingChanged())
         return self._pending(module.id, token, claim.expires_at_ms)
+
+    def _report(self, id: str, application: Application) -> None:
+        if said := firmware_said(application.firmware):
+            self._hub.publish(FirmwareReported(id, said, "register", id))
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -195,14 +235,23 @@ def _is_waiting(known: Module | None, address: str) -> bool:
     return known is not None and known.life == "pending" and known.address == address
 
 
+def firmware_said(firmware: Mapping[str, Any]) -> dict[str, str]:
+    """What a device says that it runs: those of `serial`, `digest` and `version` that it named."""
+    said = {name: _text(firmware.get(name)) for name in ("serial", "digest", "version")}
+    return {name: text for name, text in said.items() if text}
+
+
 def _told(application: Application, address: str) -> dict[str, Any]:
-    """What a device said of itself, as fields of a module or claim."""
-    return {
-        "hardware": application.hardware,
-        "firmware": _text(application.firmware.get("serial")),
-        "information": application.information,
-        "address": address,
-    }
+    """What a device said of itself, as fields of a module; its word on firmware is checked by others."""
+    told = {
+        "hardware": application.hardware, "information": application.information, "address": address,
+    }  # fmt: skip
+    serial = firmware_said(application.firmware).get("serial")
+    return told | {"reported_firmware": serial} if serial else told
+
+
+def _approved(id: str, token: str) -> Granted:
+    return Granted(id=id, token=token, status="approved", expires_at_ms=None, retry_after_s=0)
 
 
 def _text(value: object) -> str:

@@ -80,7 +80,7 @@ def _facts(core: Core, module: Module) -> list[tuple[str, Any]]:
         ("Number", module.number),
         ("UUID", module.uuid),
         ("Hardware", module.hardware or "not said"),
-        ("Firmware", module.firmware or "not said"),
+        ("Firmware", _firmware(module)),
         ("Address", module.address or "unknown"),
         ("Asked", wording.clock(module.created_at_ms)),
     ]
@@ -90,6 +90,15 @@ def _facts(core: Core, module: Module) -> list[tuple[str, Any]]:
     if aside := core.telemetry.set_aside[module.id]:
         rows.append(("Set aside", f"{aside} readings that do not fit the type, since the start"))
     return rows
+
+
+def _firmware(module: Module) -> str:
+    """What it runs, and its own word where that is something else."""
+    said = module.reported_firmware
+    if not said or said == module.firmware:
+        return module.firmware or "not said"
+    word = f"says it runs {said}, which is not in the catalogue"
+    return f"{module.firmware}; {word}" if module.firmware else word
 
 
 PAGES = [Page("GET", "/modules/{id}", show, Access.PERSON)]

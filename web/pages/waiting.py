@@ -46,7 +46,7 @@ def newcomers(core: Core) -> list[Item]:
         (
             Item(
                 module.id, module.name, module.location, module_type(core, module.type).name,
-                module.hardware, module.firmware, module.address, module.created_at_ms,
+                module.hardware, module.reported_firmware, module.address, module.created_at_ms,
                 module.expires_at_ms or module.created_at_ms,
             )
             for module in pending
