@@ -14,6 +14,7 @@ STATUS: dict[type[errors.GatewayError], int] = {
     errors.Rejected: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.TooLarge: 413,
     errors.Full: 429,
     errors.TooMany: 429,
     errors.Unavailable: 503,

@@ -51,6 +51,12 @@ class Full(GatewayError):
     code = "full"
 
 
+class TooLarge(GatewayError):
+    """More bytes than this may have."""
+
+    code = "too_large"
+
+
 class Unavailable(GatewayError):
     """Storage (or another part) cannot serve this now; `retry_after_s` says when it may work."""
 

@@ -1,0 +1,70 @@
+"""What a person says of an image when it comes in, checked."""
+
+import re
+
+import msgspec
+
+from gateway.core.errors import Invalid, NotFound
+from gateway.core.types import Types
+
+MAX_HARDWARE = 16
+MAX_NOTES = 4000
+MAX_SIGNATURE = 200
+# None of these lets a line break in: they enter what is signed.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_HARDWARE = re.compile(r"[a-z0-9_.-]{1,32}")
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """`hardware`: names it is for, none: any. `min_version`: what a module must run at least before.
+
+    `signature`: base64 of Ed25519 over `signing.canonical`; empty: the gateway signs.
+    """
+
+    serial: str
+    version: str
+    type: int
+    notes: str = ""
+    hardware: tuple[str, ...] = ()
+    min_version: str = ""
+    signature: str = ""
+
+
+def checked(facts: Facts, types: Types) -> Facts:
+    """The same, in one spelling; raises `Invalid` with a sentence."""
+    facts = msgspec.structs.replace(
+        facts,
+        hardware=tuple(sorted({name.strip().lower() for name in facts.hardware if name.strip()})),
+        notes=facts.notes.replace("\r\n", "\n"),
+        signature="".join(facts.signature.split()),
+    )
+    for what, text in (("serial", facts.serial), ("version", facts.version)):
+        _check_name(what, text)
+    if facts.min_version:
+        _check_name("minimum version", facts.min_version)
+    try:
+        types.get(facts.type)
+    except (NotFound, TypeError):
+        raise Invalid(f"There is no module type {str(facts.type)[:20]}.") from None
+    if len(facts.hardware) > MAX_HARDWARE:
+        raise Invalid(f"An image names at most {MAX_HARDWARE} kinds of hardware.")
+    for name in facts.hardware:
+        if not _HARDWARE.fullmatch(name):
+            raise Invalid(f"{name[:40]!r} is no hardware name: 1 to 32 small letters, digits and _ . -")
+    _check_texts(facts)
+    return facts
+
+
+def _check_name(what: str, text: str) -> None:
+    if not _NAME.fullmatch(text):
+        raise Invalid(
+            f"The {what} {text[:70]!r} must be 1 to 64 letters, digits and . _ + - and begin with a letter "
+            "or digit."
+        )
+
+
+def _check_texts(facts: Facts) -> None:
+    if len(facts.notes) > MAX_NOTES or "\0" in facts.notes:
+        raise Invalid(f"The notes have at most {MAX_NOTES} characters.")
+    if len(facts.signature) > MAX_SIGNATURE:
+        raise Invalid("The signature is 64 bytes in base64.")
