@@ -4,8 +4,10 @@ import base64
 import hmac
 from hashlib import sha256
 
+from firmware.values import Job
 from gateway.core import clock
 from gateway.core.errors import Forbidden
+from gateway.core.values import Module
 
 LIFETIME_S = 15 * 60
 # A clock that was set back a little makes no link that was given out just now a stranger's.
@@ -13,7 +15,7 @@ SLACK_S = 60
 _PURPOSE = b"passerelle firmware link 1"
 _DAMAGED = "This link is damaged, or it is for another update."
 _EXPIRED = f"This link has expired; it is good for {LIFETIME_S // 60} minutes. Use the module's token."
-_ANOTHERS = "This link was given to another module."
+ANOTHERS = "This link was given to another module."
 MAX_TOKEN = 128
 
 
@@ -23,22 +25,22 @@ class Links:
     def __init__(self, key: str) -> None:
         self._key = hmac.digest(key.encode(), _PURPOSE, sha256)
 
-    def token(self, job: str, module: int) -> str:
-        return self._signed(job, f"{module}.{clock.now_ms() // 1000 + LIFETIME_S}")
+    def token(self, job: Job, module: Module) -> str:
+        return self._signed(job.id, f"{module.number}.{clock.now_ms() // 1000 + LIFETIME_S}")
 
-    def url(self, base: str, job: str, module: int) -> str:
-        return f"{base}/fw/{job}?t={self.token(job, module)}"
+    def url(self, base: str, job: Job, module: Module) -> str:
+        return f"{base}/fw/{job.id}?t={self.token(job, module)}"
 
-    def check(self, token: str, job: str, module: int) -> None:
+    def check(self, token: str, job: Job, module: Module) -> None:
         """Raises `Forbidden` with a sentence, unless it was made for this job and module, and lately."""
-        if self.holder(token, job) != module:
-            raise Forbidden(_ANOTHERS)
+        if self.holder(token, job.id) != module.number:
+            raise Forbidden(ANOTHERS)
 
-    def holder(self, token: str, job: str) -> int:
+    def holder(self, token: str, job_id: str) -> int:
         """The number of the module that a link to this job was given to; raises `Forbidden`."""
         body = token.rpartition(".")[0]
         if len(token) > MAX_TOKEN or not hmac.compare_digest(
-            self._signed(job, body).encode(), token.encode(errors="surrogatepass")
+            self._signed(job_id, body).encode(), token.encode(errors="surrogatepass")
         ):
             raise Forbidden(_DAMAGED)
         module, expires_s = body.split(".")
@@ -46,7 +48,7 @@ class Links:
             raise Forbidden(_EXPIRED)
         return int(module)
 
-    def _signed(self, job: str, body: str) -> str:
-        message = f"{job}\n{body}".encode(errors="surrogatepass")
+    def _signed(self, job_id: str, body: str) -> str:
+        message = f"{job_id}\n{body}".encode(errors="surrogatepass")
         mac = hmac.digest(self._key, message, sha256)
         return f"{body}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bridge.readings import report
+from bridge.readings import hello, report
 from bridge.sockets import esp32_words as words
 from gateway.core.core import Core
 from gateway.core.errors import GatewayError
@@ -19,7 +19,7 @@ class Esp32Uplink:
         self._core = core
         self.set_aside: Counter[str] = Counter()
         self._handlers: dict[str, Callable[[Module, Message], None]] = {
-            "module_identify": self._heartbeat,
+            "module_identify": self._hello,
             "telemetry": self._telemetry,
             "heartbeat": self._heartbeat,
             "command_response": self._answer,
@@ -41,6 +41,10 @@ class Esp32Uplink:
 
     def _telemetry(self, module: Module, message: Message) -> None:
         report(self._core, module, words.readings(message))
+
+    def _hello(self, module: Module, message: Message) -> None:
+        self._heartbeat(module, message)
+        hello(self._core, module, message.get("firmware") or message.get("firmwareVersion"))
 
     def _heartbeat(self, module: Module, message: Message) -> None:
         self._report_declared(module, message, frozenset())

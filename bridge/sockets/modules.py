@@ -102,6 +102,7 @@ class Modules:
         guest = self._guest(sid, hello, identity)
         if identity.approved:
             self.welcome(guest)
+            readings.hello(self._core, self._core.registry.get(identity.id), data.get("firmware"))
         else:
             self._hall.strangers.renew(sid)
             self.live.wait(identity, guest)

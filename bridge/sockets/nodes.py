@@ -78,27 +78,27 @@ class Nodes:
             return  # it left meanwhile
         self._voice.say(sid, reply)
         if reply.party is not None:
-            self._enter(sid, reply.party)
+            self._enter(sid, reply.party, data)
         elif reply.fault is None or (action == "login" and isinstance(reply.fault, Forbidden)):
             # A module that waits for its approval may go on asking.
             self._hall.strangers.renew(sid)
 
-    def _enter(self, sid: str, party: Party) -> None:
+    def _enter(self, sid: str, party: Party, data: Any) -> None:
         """It logged in and has heard so; now what waits for it may come."""
         module = self._core.registry.numbered(party.number)
         if module is None:
             return
         proof = self._core.registry.digests(module).token
         before = self._nodes.get(sid)
-        if before is not None and (before.party, before.proof) == (party, proof):
-            self.live.greeted(module)
-            return
-        self._left(sid, "goodbye")
-        node = self._nodes[sid] = Node(self, sid, party, module.id, proof)
-        self._hall.strangers.leave(sid)
-        self._voice.enter(party, sid)
-        self.live.adopt(module, node)
+        if before is None or (before.party, before.proof) != (party, proof):
+            self._left(sid, "goodbye")
+            node = self._nodes[sid] = Node(self, sid, party, module.id, proof)
+            self._hall.strangers.leave(sid)
+            self._voice.enter(party, sid)
+            self.live.adopt(module, node)
         self.live.greeted(module)
+        said = data.get("parameters") if isinstance(data, dict) else None
+        readings.hello(self._core, module, said.get("firmware") if isinstance(said, dict) else None)
 
     def _take(self, sid: str, data: dict[str, Any], report: Callable[[Module, Any], None]) -> None:
         """A report is answered only when it is refused."""
