@@ -13,6 +13,7 @@ class Access(StrEnum):
     READ = "read"
     ACT = "act"
     PERSON = "person"
+    SUPPLY = "supply"
     MANAGE = "manage"
     ADMINISTER = "administer"
 
@@ -23,11 +24,17 @@ def _may_act(visitor: Principal) -> bool:
     )
 
 
+def _may_supply(visitor: Principal) -> bool:
+    """Enter devices and their firmware: who manages them, and programs that may act."""
+    return may_manage(visitor) or (isinstance(visitor, Service) and _may_act(visitor))
+
+
 _RULES: dict[Access, Callable[[Principal], bool]] = {
     Access.PUBLIC: lambda visitor: True,
     Access.READ: lambda visitor: isinstance(visitor, Person | Service),
     Access.ACT: _may_act,
     Access.PERSON: lambda visitor: isinstance(visitor, Person),
+    Access.SUPPLY: _may_supply,
     Access.MANAGE: may_manage,
     Access.ADMINISTER: may_administer,
 }

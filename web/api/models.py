@@ -48,7 +48,8 @@ class ModuleOut(BaseModel):
     desired: dict[str, Any]
     reported: dict[str, Any]
     current_firmware: str | None
-    assigned_firmware: str | None
+    assigned_firmware: str | None = Field(description="The serial it should run")
+    reported_firmware: str | None = Field(description="What it said last, known to us or not")
     registered_at: int | None
     created_at: int
     expires_at: int | None

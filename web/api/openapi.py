@@ -25,6 +25,7 @@ _WORDS = {
     Access.READ: "people and service accounts",
     Access.ACT: "people and controllers",
     Access.PERSON: "people",
+    Access.SUPPLY: "technicians, admins and controllers",
     Access.MANAGE: "technicians and admins",
     Access.ADMINISTER: "admins",
 }
@@ -74,9 +75,10 @@ def _operation(row: Operation) -> dict[str, Any]:
     }
     if row.body is not None:
         needed = any(field.is_required() for field in row.body.model_fields.values())
-        described["requestBody"] = {"required": needed, "content": {"application/json": _ref(row.body)}}
+        kind = "multipart/form-data" if row.upload else "application/json"
+        described["requestBody"] = {"required": needed, "content": {kind: _ref(row.body)}}
     if row.access is not Access.PUBLIC:
-        programs = row.access in (Access.READ, Access.ACT)
+        programs = row.access in (Access.READ, Access.ACT, Access.SUPPLY)
         described["security"] = [{"person": []}, *([{"program": []}] if programs else [])]
     return described
 

@@ -49,7 +49,10 @@ Handler = Callable[[Call], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`body` None: none is read. `reply` None: no content, or (with `media`) not JSON."""
+    """`body` None: none is read. `reply` None: no content, or (with `media`) not JSON.
+
+    `upload`: the body is a form with a file, which the handler reads and bounds by itself.
+    """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
@@ -63,12 +66,18 @@ class Operation:
     status: int = 200
     media: str = "application/json"
     errors: tuple[int, ...] = field(default=())
+    upload: bool = False
 
 
 def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
     bounds = [Middleware(BodyLimit)]
     return [
-        Route(PREFIX + row.path, _endpoint(site, row), methods=[row.method], middleware=bounds)
+        Route(
+            PREFIX + row.path,
+            _endpoint(site, row),
+            methods=[row.method],
+            middleware=[] if row.upload else bounds,
+        )
         for row in operations
     ]
 
@@ -78,8 +87,10 @@ def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable
         visit = by_credential(request, site)
         check_access(visit, operation.access)
         check_call(visit)
-        query = _checked(operation.query, dict(request.query_params), "query")
-        body = await _body(request, operation.body) if operation.body else None
+        query = checked(operation.query, dict(request.query_params), "query")
+        body = None
+        if operation.body is not None and not operation.upload:
+            body = await _body(request, operation.body)
         reply = await operation.handler(Call(visit, query, body))
         if isinstance(reply, Response):
             return reply
@@ -98,10 +109,11 @@ async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
         raise Invalid("The body is not valid JSON.") from None
     if not isinstance(data, dict):
         raise Invalid("The body must be a JSON object.")
-    return _checked(model, data, "body")
+    return checked(model, data, "body")
 
 
-def _checked(model: type[BaseModel], data: dict[str, Any], where: str) -> BaseModel:
+def checked(model: type[BaseModel], data: dict[str, Any], where: str) -> BaseModel:
+    """What was sent as the model has it; raises `Invalid` with the first thing that is wrong."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
