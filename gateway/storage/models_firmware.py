@@ -105,7 +105,10 @@ class RolloutRow(Base):
 
 
 class MemberRow(Base):
-    """A module in a rollout: its wave, how far it is, what it ran before."""
+    """A module in a rollout: its wave, how far it is, what it ran before.
+
+    `forgiven`: its failure does not count any more, because somebody looked at it and went on.
+    """
 
     rollout_id = IntegerField()
     module_number = IntegerField(index=True)
@@ -114,6 +117,7 @@ class MemberRow(Base):
     job_id = CharField(16, default="")
     previous = TextField(default="")
     note = TextField(default="")
+    forgiven = BooleanField(default=False)
 
     class Meta:
         table_name = "rollout_member"

@@ -125,6 +125,7 @@ class MemberRow(Base):
     job_id = CharField(16)
     previous = TextField()
     note = TextField()
+    forgiven = BooleanField()
 
     class Meta:
         table_name = "rollout_member"
