@@ -33,6 +33,7 @@ from gateway.control import Control
 from gateway.core.core import Core, open_core
 from gateway.duties import Duties
 from gateway.settings import Settings
+from gateway.shipping import Shipping
 from web.app import create_app
 from web.render import HERE
 
@@ -89,6 +90,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties.start(outward.run(), "out topics")
         for name, dialect in dialects.items():
             duties.start(dialect.run(), name)
+        if settings.logstash_url:
+            duties.start(Shipping(core).run(), "audit lines")
         yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web), hall.stops))
 
 

@@ -48,6 +48,12 @@ class Figures(Collector):
         yield CounterMetricFamily(
             "passerelle_listener_failures", "Event listeners that failed.", core.hub.failures
         )
+        if core.audit.lines_waiting is not None:
+            yield GaugeMetricFamily(
+                "passerelle_audit_lines_waiting",
+                "Audit rows that their receiver has not got.",
+                core.audit.lines_waiting,
+            )
         for name, count in self._mqtt_counts().items():
             what = f"MQTT: {name.replace('_', ' ')}."
             yield UnknownMetricFamily(f"passerelle_mqtt_{name}", what, count)

@@ -36,10 +36,11 @@ def _link(before: str, row: AuditRow) -> str:
 
 
 class Audit:
-    """Reading the trail back."""
+    """Reading the trail back. `lines_waiting`: rows that its receiver has not got; None: there is none."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.lines_waiting: int | None = None
 
     async def rows(
         self, *, before: int | None = None, subject: str = "", limit: int = 50
