@@ -1,5 +1,7 @@
 """Running it: uvicorn owns the loop, and says where to go once it listens."""
 
+import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -11,6 +13,8 @@ from gateway.logs import configure
 from gateway.settings import Settings
 
 SHUTDOWN_S = 3
+# A connection whose other side takes nothing for so long is ended by the kernel.
+STALLED_S = 60
 Announce = Callable[[Starlette], None]
 
 
@@ -22,6 +26,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            for server in self.servers:
+                _end_stalled(server)
             self._announce()
 
 
@@ -46,3 +52,14 @@ def serve(settings: Settings, app: Starlette, announce: Announce) -> bool:
         server = Server(config, lambda: announce(app))
         server.run()
         return server.started
+
+
+def _end_stalled(server: asyncio.Server) -> None:
+    """Connections take this over from the socket they come in by."""
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    for listening in server.sockets:
+        if listening.family in (socket.AF_INET, socket.AF_INET6):
+            # The loop's own view of it may not be able to.
+            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_S * 1000)

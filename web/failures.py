@@ -30,7 +30,7 @@ _SENTENCES = {
     405: "This address does not take that kind of request.",
     500: "The gateway could not answer this. It was noted in the log.",
 }
-_PROGRAMS = ("/api/v1/", "/healthz", "/readyz", "/metrics", "/node/to/", "/client/to/")
+_PROGRAMS = ("/api/v1/", "/fw/", "/healthz", "/readyz", "/metrics", "/node/to/", "/client/to/")
 
 
 def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
