@@ -10,7 +10,8 @@ LIVE_PAGES = frozenset({"modules", "dashboard", "admin"})
 class Browser(msgspec.Struct):
     """One tab. `watching`: it keeps the list of modules by itself (None: not; empty: all it may see).
 
-    `backlog`: what has changed while it did not keep up. `missed`: it did not hear everything it should have.
+    `backlog`: what has changed while it did not keep up. `missed`: it did not hear everything it should have;
+    `missed_updates`: it was not told since how updates and rollouts stand.
     """
 
     sid: str
@@ -20,6 +21,7 @@ class Browser(msgspec.Struct):
     watching: frozenset[str] | None = None
     backlog: dict[str, set[str]] = msgspec.field(default_factory=dict)
     missed: bool = False
+    missed_updates: bool = False
 
     def may_see(self, owner_id: int | None) -> bool:
         return may_see(self.person, owner_id)

@@ -14,6 +14,7 @@ from bridge.sockets.people_news import PeopleNews, maintenance
 from bridge.sockets.stats import Stats
 from bridge.sockets.strangers import REFUSED_S
 from bridge.sockets.telling import Telling
+from bridge.sockets.updates_news import UpdatesNews
 from gateway.core import clock
 from gateway.core.core import Core
 from gateway.core.errors import GatewayError, Invalid
@@ -41,6 +42,7 @@ class Browsers:
         self.feed = Feed(core, self.audience, self.speaker)
         self._telling = Telling(core, self.audience, self.speaker)
         self._people_news = PeopleNews(core, self.audience, self.speaker)
+        self._updates_news = UpdatesNews(core, self.audience, self.speaker)
         self._stats = Stats(core, self.audience, self.speaker, received)
         core.hub.subscribe(SessionsEnded, self._sessions_ended)
         hall.on_arrival(self._arrived)

@@ -220,7 +220,7 @@ class Feed:
         browser = self._audience.get(sid)
         if browser is None:
             return False
-        browser.missed = True
+        browser.missed = browser.missed_updates = True
         self._retry()
         return True
 
