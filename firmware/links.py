@@ -39,9 +39,9 @@ class Links:
     def holder(self, token: str, job_id: str) -> int:
         """The number of the module that a link to this job was given to; raises `Forbidden`."""
         body = token.rpartition(".")[0]
-        if len(token) > MAX_TOKEN or not hmac.compare_digest(
-            self._signed(job_id, body).encode(), token.encode(errors="surrogatepass")
-        ):
+        if len(token) > MAX_TOKEN or not token.isascii() or not job_id.isascii():
+            raise Forbidden(_DAMAGED)
+        if not hmac.compare_digest(self._signed(job_id, body), token):
             raise Forbidden(_DAMAGED)
         module, expires_s = body.split(".")
         if not 0 < int(expires_s) - clock.now_ms() / 1000 <= LIFETIME_S + SLACK_S:
@@ -49,6 +49,5 @@ class Links:
         return int(module)
 
     def _signed(self, job_id: str, body: str) -> str:
-        message = f"{job_id}\n{body}".encode(errors="surrogatepass")
-        mac = hmac.digest(self._key, message, sha256)
+        mac = hmac.digest(self._key, f"{job_id}\n{body}".encode(), sha256)
         return f"{body}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"

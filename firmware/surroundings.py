@@ -37,9 +37,11 @@ def surroundings() -> Surroundings:
 def local_address(towards: str) -> AnyAddress | None:
     """From which of its addresses the kernel would write there; nothing is sent."""
     try:
-        family = socket.AF_INET6 if ":" in towards else socket.AF_INET
+        # A name would be looked up, and that takes its time.
+        target = ip_address(towards)
+        family = socket.AF_INET6 if target.version == 6 else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((towards, 9))
+            probe.connect((str(target), 9))
             return ip_address(probe.getsockname()[0].partition("%")[0])
     except (OSError, ValueError):
         return None
