@@ -16,8 +16,8 @@ from firmware.versions import newer_or_equal
 from gateway.core.values import Module
 
 IMAGE = Image(
-    id=1, serial="app-2", version="2.0", type=7, digest="a" * 64, md5="b" * 32, size=1_000_000, header=Header(),
-    created_at_ms=0, by="tom",
+    id=1, serial="app-2", version="2.0", type=7, digest="a" * 64, md5="b" * 32, size=1_000_000,
+    header=Header(), created_at_ms=0, by="tom",
 )  # fmt: skip
 MODULE = Module(
     id="MC-1", number=1, uuid="u", name="", location="", type=7, life="approved", created_at_ms=0,
@@ -73,8 +73,11 @@ def test_all_mismatches_are_said_at_once():
     assert len(against(image)) == 4
 
 
-@pytest.mark.parametrize("information", [{}, {"flash_size": "much"}, {"flash_size": None}, {"flash_size": True},
-                                         {"flash_size": [1]}, {"flash_size": -5}, {"flash": "9" * 40}])  # fmt: skip
+@pytest.mark.parametrize(
+    "information",
+    [{}, {"flash_size": "much"}, {"flash_size": None}, {"flash_size": True}, {"flash_size": [1]},
+     {"flash_size": -5}, {"flash": "9" * 40}],
+)  # fmt: skip
 def test_what_a_module_did_not_say_in_a_known_way_speaks_against_nothing(information):
     module = replace(MODULE, hardware="", information=information)
     assert against(header(chip="esp32-c3", flash_size=8 << 20), module) == []
@@ -91,7 +94,8 @@ def test_a_minimum_demands_that_the_running_version_is_known():
     ("hardware", "name", "fits"),
     [
         ("board", "board", True), ("Board-rev2", "board", True), ("board_rev2", "BOARD", True),
-        ("board2", "board", False), ("boar", "board", False), ("my-board", "board", False), ("", "board", False),
+        ("board2", "board", False), ("boar", "board", False), ("my-board", "board", False),
+        ("", "board", False),
         ("esp32-s3", "esp32", False), ("esp32-s3", "esp32-s3", True), ("esp32-s3-devkit", "esp32-s3", True),
         ("esp32-devkit", "esp32", True), ("esp32", "esp32-s3", False),
     ],
