@@ -16,7 +16,7 @@ from firmware.images import Images, Upload
 from firmware.signing import GATEWAY, Signing, canonical
 from firmware.values import Header, Image
 from gateway.core import clock
-from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound
+from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound, Unavailable
 from gateway.core.events import Alert, Hub
 from gateway.core.registry import Registry
 from gateway.core.rights import Person, may_manage, name_of
@@ -89,6 +89,9 @@ class Catalogue:
     def by_serial(self, serial: str) -> Image | None:
         return self._serials.get(serial.lower())
 
+    def by_digest(self, digest: str, type: int) -> Image | None:
+        return next((i for i in self._images.values() if i.digest == digest and i.type == type), None)
+
     def path(self, image: Image) -> Path:
         return self._files.path(image.digest)
 
@@ -98,6 +101,11 @@ class Catalogue:
     def ready(self, image: Image) -> bool:
         """Whether its file was read since the start and is whole."""
         return image.digest not in self._damaged and image.digest not in self._unchecked
+
+    def check_whole(self, image: Image) -> None:
+        """Raises `Unavailable` when its file is damaged."""
+        if self.damaged(image):
+            raise Unavailable(f"The file of {image.serial} is damaged. Upload it again.")
 
     # Adding
 

@@ -16,6 +16,7 @@ from bridge.mqtt.admission import Admission
 from bridge.mqtt.embedded import EmbeddedLink, Listener
 from bridge.mqtt.limits import Limits
 from bridge.mqtt.outward import Outward
+from bridge.mqtt.updating import Updating
 from bridge.mqtt.uplink import Uplink
 from bridge.mqtt.websocket import MqttWebsocket
 from bridge.sockets.browsers import Browsers
@@ -29,6 +30,7 @@ from bridge.sockets.nodes import Nodes
 from bridge.sockets.server import make_server
 from bridge.tasks import Tasks
 from bridge.topics import Topics
+from firmware.house import Firmware, open_firmware
 from gateway.control import Control
 from gateway.core.core import Core, open_core
 from gateway.duties import Duties
@@ -42,9 +44,10 @@ SOCKET_IO_SCRIPT = HERE / "static" / "vendor" / "socket.io.js"
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What is open: the heart, the link to devices, and the application for browsers."""
+    """What is open: the heart, firmware, the link to devices, and the application for browsers."""
 
     core: Core
+    firmware: Firmware
     link: EmbeddedLink
     app: ASGIApp
 
@@ -56,21 +59,19 @@ Beside = Callable[[Gateway], AbstractAsyncContextManager[object]]
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings))
+        firmware = await stack.enter_async_context(open_firmware(core))
         await stack.enter_async_context(Control(core))
         topics = Topics(settings.topic_root)
 
         # Devices: up through the uplink, down through the link.
         tasks = await stack.enter_async_context(Tasks())
         uplink = Uplink(core, topics)
-        link = EmbeddedLink(
-            core.store,
-            Admission(topics, core.registry, core.services),
-            uplink,
-            (Listener(settings.mqtt_host, settings.mqtt_port, _tls(settings)),),
-            Limits() if settings.rate_limits else Limits().unlimited(),
-            topics,
-        )
+        admission = Admission(topics, core.registry, core.services)
+        listener = Listener(settings.mqtt_host, settings.mqtt_port, _tls(settings))
+        limits = Limits() if settings.rate_limits else Limits().unlimited()
+        link = EmbeddedLink(core.store, admission, uplink, (listener,), limits, topics)
         uplink.answer_through(link, tasks)
+        uplink.update_through(Updating(core, topics, link, firmware.offers))
         outward = Outward(core, topics, link)
 
         # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
@@ -79,6 +80,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         dialects = _dialects(core, hall, link)
         web = create_app(
             core,
+            firmware,
             mounts=_websockets(core, tasks, link),
             mqtt_counts=lambda: link.stats() | {"set_aside": uplink.set_aside.total()},
         )
@@ -86,13 +88,20 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(link)
         duties = await stack.enter_async_context(Duties())
         duties.watch(core.store.writer)
-        duties.start(core.tick_for_ever(), "clock")
+        _keep_time(duties, core, firmware)
         duties.start(outward.run(), "out topics")
         for name, dialect in dialects.items():
             duties.start(dialect.run(), name)
-        if settings.logstash_url:
-            duties.start(Shipping(core).run(), "audit lines")
-        yield Gateway(core, link, Gate(socketio.ASGIApp(sio, web), hall.stops))
+        yield Gateway(core, firmware, link, Gate(socketio.ASGIApp(sio, web), hall.stops))
+
+
+def _keep_time(duties: Duties, core: Core, firmware: Firmware) -> None:
+    """What is done again and again, whoever speaks."""
+    duties.start(core.tick_for_ever(), "clock")
+    duties.start(firmware.tick_for_ever(), "updates")
+    duties.start(firmware.reconcile.run(), "reconcile")
+    if core.settings.logstash_url:
+        duties.start(Shipping(core).run(), "audit lines")
 
 
 def _websockets(core: Core, tasks: Tasks, link: EmbeddedLink) -> list[WebSocketRoute]:

@@ -9,8 +9,9 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from firmware.house import Firmware
 from gateway.core.core import Core
-from web import api, devices, documented, health, instance, pages
+from web import api, devices, documented, download, health, instance, pages
 from web.failures import handlers
 from web.headers import SecurityHeaders
 from web.pages.table import routes as page_routes
@@ -28,19 +29,24 @@ class OurFiles(StaticFiles):
 
 
 def create_app(
-    core: Core, *, mounts: Sequence[BaseRoute] = (), mqtt_counts: health.MqttCounts = dict
+    core: Core,
+    firmware: Firmware,
+    *,
+    mounts: Sequence[BaseRoute] = (),
+    mqtt_counts: health.MqttCounts = dict,
 ) -> Starlette:
-    """The pages, forms, REST and the devices' HTTP door over `core`.
+    """The pages, forms, REST and the devices' HTTP door over `core` and `firmware`.
 
     `mounts` are routes of the roof; `mqtt_counts` gives the link's figures for `/metrics`.
     """
-    site = make_site(core)
+    site = make_site(core, firmware)
     return Starlette(
         routes=[
             *mounts,
             *devices.routes(site),
             *documented.routes(site),
             *instance.routes(site),
+            *download.routes(site),
             *health.routes(site, mqtt_counts),
             *api.routes(site),
             *page_routes(site, pages.PAGES),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from jinja2 import Environment
 
+from firmware.house import Firmware
 from gateway.core.core import Core
 from web.csrf import VisitorTokens
 from web.notices import Notices
@@ -13,6 +14,7 @@ from web.render import environment
 @dataclass(frozen=True, slots=True)
 class Site:
     core: Core
+    firmware: Firmware
     templates: Environment
     visitors: VisitorTokens
     notices: Notices = field(default_factory=Notices)
@@ -22,5 +24,5 @@ class Site:
         return self.core.settings.public_url
 
 
-def make_site(core: Core) -> Site:
-    return Site(core, environment(), VisitorTokens(core.settings.signing_key().encode()))
+def make_site(core: Core, firmware: Firmware) -> Site:
+    return Site(core, firmware, environment(), VisitorTokens(core.settings.signing_key().encode()))

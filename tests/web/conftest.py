@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.house import open_firmware
 from gateway.core.core import open_core
 from gateway.settings import Settings
 from tests.web.house import House
@@ -16,12 +17,12 @@ from web.app import create_app
 
 @pytest.fixture
 async def house(anyio_backend: str, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_core(Settings(data=tmp_path)) as core:
-        yield House(core, create_app(core))
+    async with open_core(Settings(data=tmp_path)) as core, open_firmware(core) as firmware:
+        yield House(core, create_app(core, firmware))
 
 
 @pytest.fixture(scope="module")
 async def shared(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     settings = Settings(data=tmp_path_factory.mktemp("house"), rate_limits=False)
-    async with open_core(settings) as core:
-        yield House(core, create_app(core))
+    async with open_core(settings) as core, open_firmware(core) as firmware:
+        yield House(core, create_app(core, firmware))
