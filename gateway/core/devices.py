@@ -44,7 +44,7 @@ class Devices:
             "group": _group(data),
             "information": _described({}, data),
         }
-        ((module, key),) = await self._decisions.declare([entry], _actor(by), with_token=False)
+        ((module, key),) = await self._decisions.declare([entry], actor(by), with_token=False)
         return module, key
 
     async def register(self, data: Mapping[str, Any], address: str) -> tuple[Module, Granted]:
@@ -96,10 +96,10 @@ class Devices:
         if firmware and firmware != module.reported_firmware:
             changes["reported_firmware"] = firmware
         if changes:
-            module = await self._registry.change(module, _actor(by), "device.change", **changes)
+            module = await self._registry.change(module, actor(by), "device.change", **changes)
         if firmware:
             said = {"serial": firmware}
-            self._hub.publish(FirmwareReported(module.id, said, "change", name_of(_actor(by))))
+            self._hub.publish(FirmwareReported(module.id, said, "change", name_of(actor(by))))
         return module
 
 
@@ -109,7 +109,8 @@ def must_provision(by: By) -> None:
         raise Forbidden("Only a technician, an admin or a controller account does this.")
 
 
-def _actor(by: By) -> Person | str:
+def actor(by: By) -> Person | str:
+    """Who did it, as the core's parts take it: a program by its name."""
     return by if isinstance(by, Person) else by.name
 
 

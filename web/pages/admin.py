@@ -25,6 +25,8 @@ async def show(visit: Visit) -> Response:
         clients=core.clients.all(),
         join=join_view(core),
         join_types=join_types(core),
+        bootstrap=[(core.types.get(code), since) for code, since in core.bootstrap.allowed().items()],
+        bootstrap_types=[(known.code, known.name) for known in core.types.all()],
         logged_in=core.accounts.sessions.online_people(),
     )
 
@@ -107,12 +109,29 @@ async def remove_client(visit: Visit) -> Notice:
     return Notice(f"Program {number} was removed; its session ends now.")
 
 
+async def allow_bootstrap(visit: Visit) -> Notice:
+    code = visit.text("type")
+    if not (code.isascii() and code.isdecimal() and len(code) <= 9):
+        raise Invalid("Choose a type from the list.")
+    core = visit.site.core
+    key = await core.bootstrap.allow(int(code), visit.person)
+    return Notice(f"The bootstrap key of {core.types.get(int(code)).name}:", "warn", key, "Key")
+
+
+async def forbid_bootstrap(visit: Visit) -> Notice:
+    code = visit.request.path_params["number"]
+    await visit.site.core.bootstrap.forbid(code, visit.person)
+    return Notice("The key lets nobody in any more. Who came in by it stays.")
+
+
 _ACTIONS: list[tuple[str, Action]] = [
     ("/admin/users", add_user),
     ("/admin/users/{number:int}", change_user),
     ("/admin/services", add_service),
     ("/admin/maintenance", set_maintenance),
     ("/admin/services/{name}/delete", remove_service),
+    ("/admin/bootstrap", allow_bootstrap),
+    ("/admin/bootstrap/{number:int}/delete", forbid_bootstrap),
     ("/admin/clients/{number:int}/delete", remove_client),
 ]
 PAGES = [
