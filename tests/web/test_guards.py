@@ -11,7 +11,10 @@ from web.pages import PAGES
 
 pytestmark = pytest.mark.anyio
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-FILL = {"{id}": "A-1", "{command}": "color", "{number:int}": "1", "{user:int}": "1", "{name}": "grafana"}
+FILL = {
+    "{id}": "A-1", "{command}": "color", "{number:int}": "1", "{user:int}": "1", "{name}": "grafana",
+    "{code:int}": "1",
+}  # fmt: skip
 
 # Whoever is not named is refused. Spelled out here a second time on purpose.
 EVERYBODY = {"nobody", "user", "technician", "admin", "reader", "controller"}
@@ -32,6 +35,7 @@ MAY = {
     "POST /admin/users/{number:int}": {"admin"}, "POST /admin/services": {"admin"},
     "POST /admin/services/{name}/delete": {"admin"}, "POST /admin/maintenance": {"admin"},
     "POST /admin/clients/{number:int}/delete": {"admin"},
+    "POST /admin/bootstrap": {"admin"}, "POST /admin/bootstrap/{number:int}/delete": {"admin"},
     "GET /claim": PEOPLE, "POST /claim": PEOPLE, "GET /modules/labels": STAFF,
     "POST /modules/{id}/give": STAFF, "POST /modules/{id}/unclaim": PEOPLE,
 }  # fmt: skip
@@ -52,13 +56,17 @@ MAY_CALL = {
     "GET /modules/{id}/claim-code": STAFF, "GET /maintenance": READERS, "PUT /maintenance": {"admin"},
     "GET /clients": {"admin"}, "PATCH /clients/{number:int}": {"admin"},
     "DELETE /clients/{number:int}": {"admin"},
+    "GET /types/{code:int}/bootstrap-key": {"admin"}, "PUT /types/{code:int}/bootstrap-key": {"admin"},
+    "DELETE /types/{code:int}/bootstrap-key": {"admin"},
 }  # fmt: skip
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {
     "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/docs", "GET /api/v1/openapi.json",
     "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
-    "PUT /client/to/instance", "POST /client/to/instance", "POST /registration",
+    "PUT /client/to/instance", "POST /client/to/instance", "POST /registration", "GET /fw/probe",
 }  # fmt: skip
+# Opened by a link's or a module's own token.
+IMAGES = {"GET /fw/{job}"}
 # The documented REST of devices, whose answers are its own.
 DOCUMENTED = {
     "POST /devices", "POST /authenticate", "PATCH /devices/{uuid}", "PATCH /device/{uuid}",
@@ -78,7 +86,7 @@ def test_the_tables_here_name_every_route(anyio_backend: str) -> None:
 
 async def test_the_application_has_no_other_routes(shared: House) -> None:
     known = set(MAY) | {key.replace(" ", " /api/v1", 1) for key in MAY_CALL} | OPEN_ROUTES
-    known |= DOCUMENTED
+    known |= DOCUMENTED | IMAGES
     for route in shared.app.routes:
         if isinstance(route, Mount):
             assert route.path == "/static"

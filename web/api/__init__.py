@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 
 from web.api import (
     auth,
+    bootstrap,
     clients,
     commands,
     desired,
@@ -18,7 +19,9 @@ from web.api import (
 )
 from web.site import Site
 
-_PARTS = (auth, modules, ownership, commands, desired, telemetry, house, maintenance, people, clients)
+_PARTS = (
+    auth, modules, ownership, commands, desired, telemetry, house, maintenance, bootstrap, people, clients,
+)  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
 
