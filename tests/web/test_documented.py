@@ -2,6 +2,8 @@
 
 import pytest
 
+from firmware.facts import Facts
+from firmware.values import Image
 from gateway.core.rights import ServiceRole
 from tests.web.house import House
 
@@ -32,7 +34,7 @@ async def test_from_the_form_to_its_own_token(house: House) -> None:
     # Nobody knows that firmware: the registration holds, the old value stays, the trail has a warning.
     assert registered["current_firmware_serial"] is None
     (row,) = [r for r in await house.core.audit.rows(subject="D-1") if r["action"] == "firmware.unknown"]
-    assert (row["level"], row["details"]) == ("warning", {"serial": "FW-1"})
+    assert (row["level"], row["details"]) == ("warning", {"serial": "FW-1", "kept": ""})
     assert house.core.registry.get("D-1").registered_at_ms is not None
     # Again, with the same key: beside the untouched module, until somebody decides.
     again = await ask(house.anybody(), "POST", "/registration", 200, proof)
@@ -106,3 +108,118 @@ async def test_what_cannot_be_entered(house: House) -> None:
         for path in ("/devices", "/registration", "/authenticate"):
             assert (await technician.http.post(path, content=raw)).status_code in (400, 401)
     assert house.core.registry.known("D-9") is None
+
+
+async def image(house: House, serial: str, type: int = 1, **more) -> Image:
+    async with house.firmware.images.receiving() as upload:
+        await upload.write(f"image {serial}".encode() * 100)
+        facts = Facts(serial=serial, version="1", type=type, **more)
+        return await house.firmware.images.add(upload, facts, await house.person("admin"))
+
+
+def firmware_of(answer: dict) -> tuple:
+    names = (
+        "current_firmware_serial",
+        "current_firmware_id",
+        "assigned_firmware_serial",
+        "assigned_firmware_id",
+    )
+    return tuple(answer[name] for name in names)
+
+
+async def actions(house: House, serial: str) -> list[str]:
+    rows = await house.core.audit.rows(subject=serial)
+    return [row["action"] for row in reversed(rows) if row["action"].startswith("firmware.")]
+
+
+async def test_the_documented_flow_with_firmware(house: House) -> None:
+    """As the diagram has it: entered with a firmware, registered with a serial, current once checked."""
+    old, new = await image(house, "FW-1"), await image(house, "FW-2")
+    technician = await house.program("technician")
+    made = await ask(technician, "POST", "/devices", 201, NEW | {"assigned_firmware_id": new.id})
+    assert firmware_of(made) == (None, None, "FW-2", new.id)
+    assert "assigned_firmware_error" not in made
+    proof = {"device_serial": "D-1", "shared_key": made["shared_key"], "current_firmware_serial": "fw-1"}
+    registered = await ask(house.anybody(), "POST", "/registration", 200, proof)
+    assert firmware_of(registered) == ("FW-1", old.id, "FW-2", new.id)
+    module = house.core.registry.get("D-1")
+    assert (module.firmware, module.assigned_firmware) == ("FW-1", "FW-2")
+    assert module.registered_at_ms is not None
+    assert await actions(house, "D-1") == ["firmware.assign", "firmware.current"]
+    # It waits for its update, whoever comes to fetch it.
+    job = house.firmware.ledger.latest(module.number)
+    assert (job.image_id, job.state, job.by) == (new.id, "assigned", "technician")
+    # A stranger with the key says what he likes, beside the untouched module.
+    await ask(house.anybody(), "POST", "/registration", 200, proof | {"current_firmware_serial": "FW-2"})
+    assert house.core.registry.get("D-1") == module
+    assert await actions(house, "D-1") == ["firmware.assign", "firmware.current"]
+
+
+async def test_a_change_assigns_and_takes_back(house: House) -> None:
+    first, second = await image(house, "FW-1"), await image(house, "FW-2")
+    service = await house.service(ServiceRole.CONTROLLER)
+    made = await ask(service, "POST", "/devices", 201, NEW)
+    at = f"/devices/{made['uuid']}"
+    changed = await ask(service, "PATCH", at, 200, {"assigned_firmware_id": first.id})
+    assert firmware_of(changed) == (None, None, "FW-1", first.id)
+    changed = await ask(service, "PATCH", at, 200, {"assigned_firmware_id": str(second.id), "name": "Other"})
+    assert (firmware_of(changed)[2:], changed["name"]) == (("FW-2", second.id), "Other")
+    # Nothing said of it: nothing changed of it.
+    assert firmware_of(await ask(service, "PATCH", at, 200, {"name": "Gate"}))[3] == second.id
+    changed = await ask(service, "PATCH", at, 200, {"assigned_firmware_id": None})
+    assert firmware_of(changed) == (None, None, None, None)
+    assert house.firmware.ledger.open_of(house.core.registry.get("D-1").number) is None
+    # What it says it runs, in the same words, comes first.
+    said = {"current_firmware_serial": "FW-1", "assigned_firmware_id": first.id}
+    changed = await ask(service, "PATCH", at, 200, said)
+    assert firmware_of(changed) == ("FW-1", first.id, "FW-1", first.id)
+    assert house.firmware.ledger.open_of(house.core.registry.get("D-1").number) is None
+    # What nobody knows is not believed.
+    changed = await ask(service, "PATCH", at, 200, {"current_firmware_serial": "FW-9"})
+    assert (firmware_of(changed)[:2], changed["reported_firmware"]) == (("FW-1", first.id), "FW-9")
+    assert (await actions(house, "D-1"))[-1] == "firmware.unknown"
+
+
+async def test_firmware_that_does_not_fit_makes_no_device(house: House) -> None:
+    other, bound = await image(house, "FW-7", type=7), await image(house, "FW-3", hardware=("esp32-s3",))
+    technician = await house.program("technician")
+    made = await ask(technician, "POST", "/devices", 201, NEW)
+    before = house.core.registry.get("D-1")
+    for id, status, words in (
+        (other.id, 409, "is for modules of type 7"), (bound.id, 409, "esp32-s3"), (99, 404, "no firmware"),
+        (10**30, 404, "no firmware"), ("x", 404, "no firmware"), (True, 404, "no firmware"),
+        ([1], 404, "no firmware"), (1.5, 404, "no firmware"), ("9" * 5000, 404, "no firmware"),
+    ):  # fmt: skip
+        body = {"serial_number": "D-2", "type_id": 1, "assigned_firmware_id": id}
+        assert words in (await ask(technician, "POST", "/devices", status, body))["detail"]
+        body = {"assigned_firmware_id": id, "name": "Changed"}
+        answer = await ask(technician, "PATCH", f"/devices/{made['uuid']}", status, body)
+        assert words in answer["detail"]
+    assert house.core.registry.known("D-2") is None
+    assert house.core.registry.get("D-1") == before
+    # Whoever may not is told neither what there is nor what fits.
+    for caller, status in ((await house.program("user"), 403), (house.anybody(), 401)):
+        for id in (other.id, 99):
+            body = {"assigned_firmware_id": id}
+            await ask(caller, "POST", "/devices", status, NEW | body)
+            await ask(caller, "PATCH", f"/devices/{made['uuid']}", status, body)
+            await ask(caller, "PATCH", "/devices/nobody", status, body)
+
+
+async def test_a_key_is_told_even_when_the_firmware_goes_in_that_moment(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = await image(house, "FW-1")
+    create = house.core.devices.create
+
+    async def slow(data, by):
+        made = await create(data, by)
+        await house.firmware.images.remove(new.id, await house.person("admin"))
+        return made
+
+    monkeypatch.setattr(type(house.core.devices), "create", staticmethod(slow))
+    technician = await house.program("technician")
+    made = await ask(technician, "POST", "/devices", 201, NEW | {"assigned_firmware_id": new.id})
+    assert made["assigned_firmware_error"].startswith("There is no firmware")
+    assert made["shared_key"]
+    assert firmware_of(made) == (None, None, None, None)
