@@ -15,6 +15,7 @@ from firmware.offers import Offers
 from firmware.probing import Probing
 from firmware.reader import Reader
 from firmware.reconcile import Reconcile
+from firmware.rollouts import Rollouts
 from firmware.running import Running
 from firmware.signing import Signing
 from gateway.core.core import Core
@@ -36,10 +37,12 @@ class Firmware:
     offers: Offers
     assignments: Assignments
     reconcile: Reconcile
+    rollouts: Rollouts
 
     def tick(self) -> None:
         """Once a second: what time alone decides."""
         self.course.tick()
+        self.rollouts.tick()
 
     async def tick_for_ever(self) -> None:
         while True:
@@ -51,11 +54,12 @@ class Firmware:
 async def open_firmware(core: Core, monotonic_s: Callable[[], float] = monotonic) -> AsyncIterator[Firmware]:
     """Build, load and (at the end) save what the gateway knows of firmware."""
     firmware = _build(core, monotonic_s)
-    for part in (firmware.signing, firmware.images, firmware.ledger, firmware.probing):
+    for part in (firmware.signing, firmware.images, firmware.ledger, firmware.probing, firmware.rollouts):
         await part.load()
     try:
         yield firmware
     finally:
+        await firmware.rollouts.close()
         await firmware.running.close()
         await firmware.images.close()
         firmware.reader.close()
@@ -89,4 +93,5 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
         offers=offers,
         assignments=assignments,
         reconcile=Reconcile(store, registry, images, ledger, offers, settings.reconcile_every),
+        rollouts=Rollouts(core, images, ledger, assignments, offers),
     )

@@ -2,7 +2,7 @@
 
 import hmac
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -46,7 +46,12 @@ class Offers:
         self._carriers: list[OfferCarrier] = []
         self._unsettled: set[str] = set()
         self.refused: Counter[str] = Counter()
+        self._may_begin: Callable[[Job], bool] = lambda job: True
         course.abort_with(self.abort)
+
+    def begin_if(self, may_begin: Callable[[Job], bool]) -> None:
+        """Who is asked before an update that is assigned begins."""
+        self._may_begin = may_begin
 
     def carry(self, carrier: OfferCarrier) -> None:
         self._carriers.append(carrier)
@@ -68,7 +73,8 @@ class Offers:
         if job.state in _RESUMABLE:
             self._send(module, job)
         elif job.state == "assigned" and job.due_ms <= clock.now_ms():
-            if self._ledger.under_way() < MOST_AT_ONCE and self._send(module, job):
+            may_begin = self._ledger.under_way() < MOST_AT_ONCE and self._may_begin(job)
+            if may_begin and self._send(module, job):
                 self._ledger.step(job, "offered", "It listens, and was sent the offer.")
 
     def _send(self, module: Module, job: Job) -> bool:
@@ -136,6 +142,9 @@ class Offers:
         job = self._ledger.open_of(module.number)
         if job is None or job.id != job_id or job.state not in _FETCHING or job.id in self._unsettled:
             self.refused["not its job"] += 1
+            return None
+        if job.state == "assigned" and not self._may_begin(job):
+            self.refused["not its turn"] += 1
             return None
         return job
 
