@@ -1,6 +1,7 @@
 """What a person says of an image when it comes in, checked."""
 
 import re
+from contextlib import suppress
 
 import msgspec
 
@@ -42,10 +43,7 @@ def checked(facts: Facts, types: Types) -> Facts:
         _check_name(what, text)
     if facts.min_version:
         _check_name("minimum version", facts.min_version)
-    try:
-        types.get(facts.type)
-    except (NotFound, TypeError):
-        raise Invalid(f"There is no module type {str(facts.type)[:20]}.") from None
+    _check_type(facts.type, types)
     if len(facts.hardware) > MAX_HARDWARE:
         raise Invalid(f"An image names at most {MAX_HARDWARE} kinds of hardware.")
     for name in facts.hardware:
@@ -53,6 +51,14 @@ def checked(facts: Facts, types: Types) -> Facts:
             raise Invalid(f"{name[:40]!r} is no hardware name: 1 to 32 small letters, digits and _ . -")
     _check_texts(facts)
     return facts
+
+
+def _check_type(type: object, types: Types) -> None:
+    if isinstance(type, int) and not isinstance(type, bool):
+        with suppress(NotFound):
+            types.get(type)
+            return
+    raise Invalid(f"There is no module type {str(type)[:20]}.")
 
 
 def _check_name(what: str, text: str) -> None:
