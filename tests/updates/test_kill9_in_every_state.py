@@ -1,0 +1,208 @@
+"""Killed in every state of the ledger, the gateway goes on where it was: nothing lost, nothing done twice."""
+
+import itertools
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .device import MOMENTS, Board
+from .rollouts import Fleet, begin, ends, members
+from .world import BELL_TYPE, ENDED, Updates, content, eventually, open_updates
+
+SIZE = 200_000
+MANY = 50
+QUIET_S = 2.0
+REACHED = {"rebooted": ("rebooted", "installing"), "downloading": ("held",)}
+
+
+def again(world: Updates) -> None:
+    world.house.kill9()
+    world.house.start()
+
+
+def confirmed_once(world: Updates, board: Board, job: dict[str, Any]) -> None:
+    world.until(job, "confirmed", within_s=60)
+    assert world.states(job).count("confirmed") == 1
+    assert len(board.installs) == 1, (board.id, board.installs)
+    assert board.jobs == [job["id"]], "another job was made for the same"
+    starts = [start for _, start in board.begun]
+    assert starts.count(0) == 1, f"the download was begun again: {starts}"
+    (kept,) = world.jobs(module=board.id)
+    assert kept["id"] == job["id"]
+
+
+@pytest.mark.parametrize("transport", ["http", "mqtt"])
+def test_kill9_in_every_state(tmp_path: Path, transport: str) -> None:
+    """A module in each of them, and those that have ended; all go on after the same kill."""
+    with open_updates(tmp_path, probation=2) as world:
+        old, new, bad = world.image(), world.image(SIZE), world.image()
+        boards = {moment: world.board(old, transport=transport, hold=moment) for moment in MOMENTS[:-1]}
+        boards["rebooted"] = world.board(old, transport=transport, hold="installing")
+        boards["assigned"] = world.board(old, transport=transport, starts=False)
+        done = {
+            "confirmed": world.board(old), "failed": world.board(old, failures=99),
+            "cancelled": world.board(old, hold="offered"),
+            "rolled_back": world.board(old, bad_images=frozenset({bad["digest"]})),
+        }  # fmt: skip
+        world.online(*done.values(), *(board for board in boards.values() if board.is_alive()))
+        jobs = {name: world.assign(board.id, new) for name, board in boards.items()}
+        ended = {name: world.assign(board.id, bad) for name, board in done.items()}
+        eventually(lambda: done["cancelled"].offers, "an offer")
+        world.call("POST", f"/firmware/jobs/{ended['cancelled']['id']}/cancel")
+        for name, job in ended.items():
+            world.until(job, name, within_s=60)
+        for name, board in boards.items():
+            if name != "assigned":
+                eventually(lambda b=board, n=name: reached(b, n), f"{name}: {board.phase}", 60)
+        # The last one: killed between its coming back and its confirmation.
+        last = boards["rebooted"]
+        last.release()
+        eventually(lambda: len(last.hellos) > 1, "it has come back")
+        before = {name: world.job(job)["state"] for name, job in jobs.items()}
+        for name in ("assigned", "offered", "downloading", "verified", "installing"):
+            assert before[name] == name or (name == "verified" and before[name] == "verified"), before
+        again(world)
+        for name, job in jobs.items():
+            state = world.job(job)["state"]
+            assert state == before[name] or state not in ENDED, (name, before[name], state)
+        for name, job in ended.items():
+            assert world.job(job)["state"] == name
+        boards["assigned"].start()
+        for board in boards.values():
+            board.release()
+        for name, board in boards.items():
+            confirmed_once(world, board, jobs[name])
+        time.sleep(QUIET_S / 2)
+        for name, job in ended.items():
+            assert world.job(job)["state"] == name
+            assert done[name].jobs == [job["id"]] and len(done[name].installs) <= 1, name
+
+
+def reached(board: Board, moment: str) -> bool:
+    return board.phase in REACHED.get(moment, (moment,))
+
+
+@pytest.mark.parametrize("transport", ["http", "mqtt"])
+def test_a_kill_right_after_each_word(tmp_path: Path, transport: str) -> None:
+    """What was acknowledged to the module is kept: killed at once after each word, it goes on from there."""
+    with open_updates(tmp_path) as world:
+        board = world.board(world.image(), transport=transport, hold="offered")
+        job = world.assign(board.id, world.image(50_000))
+        for here, further in itertools.pairwise(MOMENTS):
+            eventually(lambda now=here: reached(board, now), f"{here}, not {board.phase}")
+            again(world)
+            eventually(lambda: board._line is not None, "it is back")
+            assert world.job(job)["state"] not in ENDED
+            board.hold(further)
+        confirmed_once(world, board, job)
+
+
+def test_a_kill_during_an_upload(tmp_path: Path) -> None:
+    with open_updates(tmp_path) as world:
+        data = content(8_000_000)
+        begun = threading.Event()
+
+        def slowly() -> Any:
+            yield head
+            for place in range(0, len(data), 100_000):
+                yield data[place : place + 100_000]
+                if place > 4_000_000:
+                    begun.set()
+                    time.sleep(0.2)
+            yield b"\r\n--x--\r\n"
+
+        fields = {"serial": "bell-k", "version": "1", "type": str(BELL_TYPE), "notes": ""}
+        head = b"".join(
+            f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        )
+        head += b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+        headers = dict(world.api.headers) | {"content-type": "multipart/form-data; boundary=x"}
+
+        def send() -> None:
+            try:
+                httpx.post(world.url + "/api/v1/firmware", content=slowly(), headers=headers, timeout=60)
+            except httpx.HTTPError:
+                begun.set()
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert begun.wait(30)
+        again(world)
+        sender.join(60)
+        assert world.call("GET", "/firmware")["items"] == []
+        eventually(lambda: left_over(world) == [], f"half an image is left: {left_over(world)}")
+        image = world.upload(data, serial="bell-k")
+        board = world.board()
+        world.until(world.assign(board.id, image), "confirmed")
+
+
+def left_over(world: Updates) -> list[Path]:
+    return [path for path in (world.house.data / "firmware").rglob("*") if path.stat().st_size > 1_000_000]
+
+
+def test_a_kill_in_the_middle_of_fifty_assignments(tmp_path: Path) -> None:
+    with open_updates(tmp_path) as world:
+        image = world.image()
+        accounts = world.house.declare({f"MANY-{number}": BELL_TYPE for number in range(MANY)})
+        world.secrets |= {account.token for account in accounts.values()}
+        answered: dict[str, str] = {}
+
+        def assign() -> None:
+            for id in accounts:
+                try:
+                    answered[id] = world.assign(id, image)["id"]
+                except httpx.HTTPError:
+                    return
+
+        clerk = threading.Thread(target=assign)
+        clerk.start()
+        eventually(lambda: len(answered) > MANY // 4, "some are assigned")
+        again(world)
+        clerk.join(60)
+        assert len(answered) < MANY, "the kill came too late to show anything"
+        known = {job["module"]: job for job in world.jobs()}
+        assert len(world.jobs()) == len(known)
+        assert {id: job for id, job in answered.items() if known[id]["id"] != job} == {}
+        for id in accounts:
+            job = world.assign(id, image)
+            assert answered.get(id, job["id"]) == job["id"] == known.get(id, job)["id"]
+        assert len(world.jobs()) == MANY
+        boards = [
+            Board(world.url, world.mqtt_port, account.id, account.token, type=BELL_TYPE)
+            for account in list(accounts.values())[:20]
+        ]
+        world.boards += boards
+        for board in boards:
+            board.start()
+        final = {job["module"]: job for job in world.jobs()}
+        for board in boards:
+            confirmed_once(world, board, final[board.id])
+
+
+def test_kills_during_a_rollout(tmp_path: Path) -> None:
+    """At each moment of the canary and of the rest; the counts are right and nobody gets it twice."""
+    with open_updates(tmp_path) as world:
+        fleet = Fleet(world, 6, pace_s=0.005, piece=2048)
+        canary = fleet.boards[0]
+        image = world.image(100_000)
+        rollout = begin(world, fleet, image, waves=[{"modules": [canary.id]}, {"rest": True}], concurrency=3)
+        moments = {
+            "the canary has its offer": lambda: canary.offers,
+            "the rest begin": lambda: sum(bool(board.offers) for board in fleet.boards) > 1,
+            "half is done": lambda: sum(bool(board.installs) for board in fleet.boards) > 3,
+        }
+        for moment, come in moments.items():
+            eventually(come, moment, 60)
+            again(world)
+            states = members(world, rollout).values()
+            assert len(states) == 6 and "failed" not in states, states
+        ends(world, rollout, "done", within_s=60)
+        assert set(members(world, rollout).values()) == {"confirmed"}
+        for board in fleet.boards:
+            assert (len(board.installs), len(board.jobs)) == (1, 1), board.id
+        assert len(world.jobs()) == 6
