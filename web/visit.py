@@ -144,6 +144,7 @@ class Visit:
         return {
             "visitor": self.visitor if self.session else None,
             "manages": self.manages,
+            "administers": self.administers,
             "csrf": token,
             "theme": theme,
             "next_theme": cookies.THEMES[(cookies.THEMES.index(theme) + 1) % len(cookies.THEMES)],

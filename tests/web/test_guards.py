@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 FILL = {
     "{id}": "A-1", "{command}": "color", "{number:int}": "1", "{user:int}": "1", "{name}": "grafana",
-    "{code:int}": "1",
+    "{code:int}": "1", "{job}": "0123456789abcdef",
 }  # fmt: skip
 
 # Whoever is not named is refused. Spelled out here a second time on purpose.
@@ -22,6 +22,7 @@ PEOPLE = {"user", "technician", "admin"}
 STAFF = {"technician", "admin"}
 READERS = PEOPLE | {"reader", "controller"}
 ACTORS = PEOPLE | {"controller"}
+SUPPLIERS = STAFF | {"controller"}
 MAY = {
     "GET /setup": EVERYBODY, "POST /setup": EVERYBODY, "GET /login": EVERYBODY, "POST /login": EVERYBODY,
     "POST /theme": EVERYBODY, "POST /logout": PEOPLE, "GET /": PEOPLE, "GET /modules": PEOPLE,
@@ -38,6 +39,15 @@ MAY = {
     "POST /admin/bootstrap": {"admin"}, "POST /admin/bootstrap/{number:int}/delete": {"admin"},
     "GET /claim": PEOPLE, "POST /claim": PEOPLE, "GET /modules/labels": STAFF,
     "POST /modules/{id}/give": STAFF, "POST /modules/{id}/unclaim": PEOPLE,
+    "GET /firmware": STAFF, "POST /firmware": STAFF, "GET /firmware/{number:int}": STAFF,
+    "POST /firmware/{number:int}/assign": STAFF, "POST /firmware/{number:int}/delete": STAFF,
+    "POST /firmware/policy": {"admin"}, "POST /firmware/keys": {"admin"},
+    "POST /firmware/keys/{name}/delete": {"admin"}, "POST /modules/{id}/firmware": STAFF,
+    "POST /modules/{id}/firmware/cancel": STAFF, "POST /modules/{id}/firmware/retry": STAFF,
+    "GET /rollouts": STAFF, "GET /rollouts/new": STAFF, "POST /rollouts": STAFF,
+    "GET /rollouts/{number:int}": STAFF, "POST /rollouts/{number:int}/pause": STAFF,
+    "POST /rollouts/{number:int}/resume": STAFF, "POST /rollouts/{number:int}/cancel": STAFF,
+    "POST /rollouts/{number:int}/retry": STAFF, "POST /rollouts/{number:int}/revert": STAFF,
 }  # fmt: skip
 MAY_CALL = {
     "POST /auth/login": EVERYBODY, "POST /auth/refresh": EVERYBODY, "POST /auth/logout": PEOPLE,
@@ -58,6 +68,15 @@ MAY_CALL = {
     "DELETE /clients/{number:int}": {"admin"},
     "GET /types/{code:int}/bootstrap-key": {"admin"}, "PUT /types/{code:int}/bootstrap-key": {"admin"},
     "DELETE /types/{code:int}/bootstrap-key": {"admin"},
+    "POST /firmware": SUPPLIERS, "GET /firmware": SUPPLIERS, "GET /firmware/{number:int}": SUPPLIERS,
+    "DELETE /firmware/{number:int}": STAFF, "GET /firmware/policy": STAFF, "PUT /firmware/policy": {"admin"},
+    "POST /firmware/keys": {"admin"}, "DELETE /firmware/keys/{name}": {"admin"},
+    "PUT /modules/{id}/firmware": SUPPLIERS, "GET /firmware/jobs": READERS,
+    "GET /firmware/jobs/{job}": READERS, "POST /firmware/jobs/{job}/cancel": STAFF,
+    "POST /firmware/jobs/{job}/retry": STAFF, "POST /rollouts": STAFF, "GET /rollouts": STAFF,
+    "GET /rollouts/{number:int}": STAFF, "POST /rollouts/{number:int}/pause": STAFF,
+    "POST /rollouts/{number:int}/resume": STAFF, "POST /rollouts/{number:int}/cancel": STAFF,
+    "POST /rollouts/{number:int}/retry": STAFF, "POST /rollouts/{number:int}/revert": STAFF,
 }  # fmt: skip
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {

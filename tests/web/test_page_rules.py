@@ -111,8 +111,8 @@ async def test_every_form_that_posts_carries_a_token(shared: House) -> None:
 async def test_the_menu_shows_what_one_may_use(shared: House) -> None:
     expected = {
         "user": {"/", "/modules", "/account", "/claim"},
-        "technician": {"/", "/modules", "/account", "/waiting"},
-        "admin": {"/", "/modules", "/account", "/waiting", "/admin"},
+        "technician": {"/", "/modules", "/account", "/waiting", "/firmware"},
+        "admin": {"/", "/modules", "/account", "/waiting", "/firmware", "/admin"},
     }
     for role, places in expected.items():
         reply = await (await shared.browser(role)).http.get("/account")

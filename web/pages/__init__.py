@@ -1,9 +1,24 @@
 """All pages and forms, as one table."""
 
-from web.pages import account, actions, admin, claim, dashboard, login, module, modules, setup, waiting
+from web.pages import (
+    account,
+    actions,
+    admin,
+    assign,
+    claim,
+    dashboard,
+    firmware,
+    image,
+    login,
+    module,
+    modules,
+    rollouts,
+    setup,
+    waiting,
+)
 
-PAGES = [
-    page
-    for part in (setup, login, dashboard, claim, modules, waiting, module, actions, account, admin)
-    for page in part.PAGES
-]
+_PARTS = (
+    setup, login, dashboard, claim, modules, waiting, module, actions, assign, firmware, image, rollouts,
+    account, admin,
+)  # fmt: skip
+PAGES = [page for part in _PARTS for page in part.PAGES]

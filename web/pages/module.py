@@ -11,6 +11,7 @@ from gateway.core.values import Command, Module
 from web import wording
 from web.access import Access
 from web.commandforms import command_forms, command_label
+from web.modulefirmware import firmware_card
 from web.ownerview import owner_view
 from web.pages.table import Page
 from web.plotview import plot_view
@@ -72,6 +73,8 @@ async def show(visit: Visit) -> Response:
         command_forms=command_forms(kind),
         owner=owner_view(visit, module),
         facts=_facts(core, module),
+        card=await firmware_card(visit, module),
+        zone=core.settings.time_zone,
     )
 
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from gateway.core.errors import Forbidden, Unauthenticated
 from web.access import Access
-from web.arrival import by_cookie, check_access, check_token, with_form
+from web.arrival import by_cookie, check_access, check_call, check_token, with_form
 from web.body import BodyLimit
 from web.site import Site
 from web.visit import Visit
@@ -22,19 +22,29 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`stale`: the page to show again, with what was typed, when a form's token is out of date."""
+    """`stale`: the page to show again, with what was typed, when a form's token is out of date.
+
+    `streamed`: a form with a file; its handler reads the body, within its own bounds, and checks the token.
+    """
 
     method: Literal["GET", "POST"]
     path: str
     handler: Handler
     access: Access
     stale: Handler | None = None
+    streamed: bool = False
 
 
 def routes(site: Site, pages: list[Page]) -> list[Route]:
     bounds = [Middleware(BodyLimit)]
     return [
-        Route(page.path, _endpoint(site, page), methods=[page.method], middleware=bounds) for page in pages
+        Route(
+            page.path,
+            _endpoint(site, page),
+            methods=[page.method],
+            middleware=None if page.streamed else bounds,
+        )
+        for page in pages
     ]
 
 
@@ -47,6 +57,8 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]
             return RedirectResponse(_login_path(request), 303)
         if page.method == "GET":
             return await page.handler(visit)
+        if page.streamed:
+            return await _streamed(visit, page)
         visit = await with_form(visit)
         try:
             check_token(visit)
@@ -57,6 +69,13 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]
         return await page.handler(visit)
 
     return answer
+
+
+async def _streamed(visit: Visit, page: Page) -> Response:
+    """A body that cannot bring the token in a field of its own must bring it in its header."""
+    if not visit.request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        check_call(visit)
+    return await page.handler(visit)
 
 
 def _login_path(request: Request) -> str:

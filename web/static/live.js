@@ -19,6 +19,13 @@ export function onValues(listener) {
   listeners.add(listener);
 }
 
+const openers = new Set();
+
+// Other parts of the page listen to the same stream.
+export function onSocket(listener) {
+  openers.add(listener);
+}
+
 export function announce(text) {
   document.getElementById("announce").textContent = text;
 }
@@ -101,7 +108,7 @@ function applyTo(id, change) {
 function changesHouse(id, change) {
   const before = statuses.get(id);
   if (change === null) return statuses.delete(id);
-  if (before !== undefined && "owner_id" in change && watched().includes(id)) return true;
+  if (before !== undefined && "owner_id" in change && watchedModules().includes(id)) return true;
   if (!("status" in change)) return false;
   statuses.set(id, change.status);
   if (before === change.status) return false;
@@ -127,16 +134,16 @@ function take(batch, refresh) {
 
 function tell(id, change) {
   const word = (STATUS_WORDS[change.status] ?? change.status).toLowerCase();
-  if (document.body.dataset.page === "modules" && watched().length) announce(`${id} is ${word} now`);
+  if (document.body.dataset.page === "modules" && watchedModules().length) announce(`${id} is ${word} now`);
 }
 
-function watched() {
+export function watchedModules() {
   return [...document.querySelectorAll(".page-head[data-module]")].map((element) => element.dataset.module);
 }
 
 export function watch(since = null) {
   if (!socket?.connected) return;
-  const ids = watched();
+  const ids = watchedModules();
   if (!ids.length && !WATCH_ALL.has(document.body.dataset.page)) return;
   socket.emit("modules:watch", { ...(ids.length ? { ids } : {}), ...(since === null ? {} : { since }) });
 }
@@ -155,6 +162,7 @@ function snapshot(batch, refresh) {
 export function startLive(refresh) {
   if (typeof io === "undefined") return;
   socket = io({ transports: ["websocket", "polling"] });
+  for (const open of openers) open(socket);
   socket.on("connect", () => {
     showLost(false);
     askMaintenance();
@@ -186,7 +194,7 @@ export function startLive(refresh) {
     refresh(100);
   });
   socket.on("module:command:updated", (command) => {
-    if (!watched().includes(command.module_id)) return;
+    if (!watchedModules().includes(command.module_id)) return;
     if (ENDED.has(command.status)) announce(`${command.name}: ${command.status}`);
     refresh(100);
   });

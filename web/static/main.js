@@ -5,6 +5,8 @@ import { enhanceForms } from "./forms.js";
 import { startLists, tidyLists } from "./lists.js";
 import { startLive, watch } from "./live.js";
 import { fetchPage, onSwap, swapRegions } from "./swap.js";
+import { startUpdates } from "./updates.js";
+import { startUploads } from "./upload.js";
 
 let pending = null;
 
@@ -54,6 +56,8 @@ startClock(() => refresh(1500));
 enhanceForms();
 startLists();
 tidyLists();
+startUpdates(refresh);
+startUploads();
 startLive(refresh);
 plots();
 for (const button of document.querySelectorAll("[data-print]")) {

@@ -1,0 +1,86 @@
+"""The card "Firmware" on a module's page."""
+
+from dataclasses import dataclass
+
+from firmware.addresses import advertised
+from firmware.house import Firmware
+from gateway.core.errors import NotFound
+from gateway.core.values import Module
+from web.firmwareview import Choice, choices
+from web.jobview import PAST, JobView, StepView, job_view, step_view
+from web.visit import Visit
+
+# Images of other types are no news; so many that do not fit are enough.
+MAX_OTHERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareCard:
+    """`current` is proved or checked, `says` what it said last where that is another; `ways` and `address`:
+    how it can fetch an image."""
+
+    current: str
+    version: str
+    says: str
+    assigned: str
+    job: JobView | None
+    steps: tuple[StepView, ...]
+    asked: JobView | None
+    past: tuple[JobView, ...]
+    fitting: tuple[Choice, ...]
+    others: tuple[Choice, ...]
+    other_types: int
+    ways: str
+    problem: str
+
+
+async def firmware_card(visit: Visit, module: Module) -> FirmwareCard:
+    firmware = visit.site.firmware
+    page = await firmware.ledger.page(module_number=module.number, limit=PAST + 1)
+    latest = firmware.ledger.latest(module.number)
+    jobs = [job_view(firmware, job) for _, job in page if latest is None or job.id != latest.id]
+    newest = None if latest is None else job_view(firmware, latest)
+    asked = next((job for job in jobs if job.id == visit.query("job")), newest)
+    known = firmware.images.by_serial(module.firmware) if module.firmware else None
+    fitting, others, other_types = _choices(firmware, module) if visit.manages else ([], [], 0)
+    reported = module.reported_firmware
+    return FirmwareCard(
+        current=module.firmware,
+        version=known.version if known else "",
+        says="" if reported == module.firmware else reported,
+        assigned=module.assigned_firmware,
+        job=newest,
+        steps=await _steps(firmware, asked),
+        asked=asked,
+        past=tuple(jobs[:PAST]),
+        fitting=tuple(fitting),
+        others=tuple(others[:MAX_OTHERS]),
+        other_types=other_types,
+        ways=_ways(firmware, module),
+        problem=advertised(firmware.core.settings, module).problem if visit.manages else "",
+    )
+
+
+async def _steps(firmware: Firmware, job: JobView | None) -> tuple[StepView, ...]:
+    if job is None:
+        return ()
+    try:
+        return tuple(step_view(step) for step in await firmware.ledger.history(job.id))
+    except NotFound:
+        return ()
+
+
+def _choices(firmware: Firmware, module: Module) -> tuple[list[Choice], list[Choice], int]:
+    """The images of its type, apart by whether they fit, and how many are for other types."""
+    images = firmware.images.all()
+    own = [image for image in images if image.type == module.type]
+    return *choices(firmware, ((image, module) for image in own)), len(images) - len(own)
+
+
+def _ways(firmware: Firmware, module: Module) -> str:
+    """What its first probe showed."""
+    probe = firmware.probing.of(module.number)
+    if probe is None:
+        return ""
+    words = {True: "works", False: "fails", None: "not tried"}
+    return f"HTTP {words[probe.http]}, MQTT {words[probe.mqtt]}"

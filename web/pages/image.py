@@ -1,0 +1,129 @@
+"""One image: what it is, which modules have it, and which should get it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from firmware.house import Firmware
+from firmware.values import Image
+from gateway.core.errors import Conflict, GatewayError, Invalid
+from web import localtime
+from web.access import Access
+from web.firmwareview import Choice, ImageViews, choices
+from web.jobview import job_view
+from web.notices import Notice
+from web.pages.firmware import check_confirmed
+from web.pages.table import Handler, Page
+from web.views import visible
+from web.visit import Visit
+
+MAX_CHOICES = 500
+MAX_MISFITS = 100
+MAX_NAMED = 3
+Action = Callable[[Visit, Image], Awaitable[tuple[str, Notice]]]
+
+
+def asked_image(visit: Visit) -> Image:
+    """Raises `NotFound`."""
+    return visit.site.firmware.images.get(visit.request.path_params["number"])
+
+
+async def show(visit: Visit) -> Response:
+    firmware, image = visit.site.firmware, asked_image(visit)
+    fitting, others = _choices(visit, image)
+    jobs = [job for job in firmware.ledger.open_jobs() if job.image_id == image.id]
+    return await visit.long_page(
+        "image.html",
+        image=ImageViews(firmware).view(image),
+        fitting=fitting[:MAX_CHOICES],
+        others=others[:MAX_MISFITS],
+        more=max(0, len(fitting) - MAX_CHOICES),
+        others_total=len(others),
+        jobs=[job_view(firmware, job) for job in sorted(jobs, key=lambda job: -job.since_ms)[:MAX_CHOICES]],
+        jobs_total=len(jobs),
+        picked=set(visit.texts("id")),
+        q=visit.query("q"),
+        holders=_holders(firmware, image),
+        zone=firmware.core.settings.time_zone,
+    )
+
+
+def _choices(visit: Visit, image: Image) -> tuple[list[Choice], list[Choice]]:
+    """Approved modules of its type, in the order of names, apart by whether it fits them."""
+    wanted = visit.query("q").lower()
+    modules = [
+        module
+        for module in visible(visit.site.core, visit.person)
+        if module.life == "approved" and module.type == image.type
+        if not wanted or any(wanted in text.lower() for text in (module.id, module.name, module.location))
+    ]
+    return choices(visit.site.firmware, ((image, module) for module in modules))
+
+
+def _holders(firmware: Firmware, image: Image) -> list[str]:
+    """Modules because of which it cannot be deleted."""
+    serial = image.serial.lower()
+    modules = firmware.core.registry.all()
+    return [m.id for m in modules if serial in (m.firmware.lower(), m.assigned_firmware.lower())]
+
+
+async def assign(visit: Visit, image: Image) -> tuple[str, Notice]:
+    """To each that was chosen; what could not be done is said beside what was."""
+    ids = list(dict.fromkeys(visit.texts("id")))
+    if not ids:
+        raise Invalid("Choose at least one module first.")
+    done, there, failed = await assign_to(visit, image, ids)
+    if failed and not done and not there:
+        raise Conflict(" ".join(failed))
+    said = [f"{image.serial} is assigned to {_named(done)}."] if done else []
+    said += [f"{_named(there)} run{'s' if len(there) == 1 else ''} it already."] if there else []
+    return f"/firmware/{image.id}", Notice(" ".join(said + failed), "warn" if failed else "good")
+
+
+async def assign_to(visit: Visit, image: Image, ids: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Ids that got it, ids that run it already, and sentences about the others."""
+    not_before_ms = localtime.at_ms(visit.text("not_before"), visit.text("zone"))
+    override = visit.text("override") == "yes"
+    done: list[str] = []
+    there: list[str] = []
+    failed: list[str] = []
+    for id in ids:
+        try:
+            job = await visit.site.firmware.assignments.assign(
+                id, image.id, visit.person, not_before_ms=not_before_ms, override=override
+            )
+        except GatewayError as error:
+            failed.append(error.message if id in error.message else f"{id[:64]}: {error.message}")
+        else:
+            (there if job is None else done).append(id)
+    return done, there, failed
+
+
+def _named(ids: list[str]) -> str:
+    return ", ".join(ids) if len(ids) <= MAX_NAMED else f"{len(ids)} modules"
+
+
+async def delete(visit: Visit, image: Image) -> tuple[str, Notice]:
+    check_confirmed(visit)
+    await visit.site.firmware.images.remove(image.id, visit.person)
+    return "/firmware", Notice(f"{image.serial} and its file were deleted.")
+
+
+def _page_after(action: Action) -> Handler:
+    async def handler(visit: Visit) -> Response:
+        image = asked_image(visit)
+        try:
+            path, notice = await action(visit, image)
+        except GatewayError as error:
+            return await show(replace(visit, refused=error))
+        return visit.go(path, notice)
+
+    return handler
+
+
+PAGES = [
+    Page("GET", "/firmware/{number:int}", show, Access.MANAGE),
+    Page("POST", "/firmware/{number:int}/assign", _page_after(assign), Access.MANAGE, stale=show),
+    Page("POST", "/firmware/{number:int}/delete", _page_after(delete), Access.MANAGE, stale=show),
+]

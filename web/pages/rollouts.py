@@ -1,0 +1,155 @@
+"""Rollouts: planned, watched, halted, taken back."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from firmware.house import Firmware
+from firmware.rollout_values import Rollout
+from firmware.rollouts import Rollouts
+from firmware.values import Image
+from gateway.core.errors import GatewayError, Invalid
+from gateway.core.rights import Person
+from gateway.core.values import Module
+from web.access import Access
+from web.firmwareview import ImageViews
+from web.notices import Notice
+from web.pages.firmware import check_confirmed
+from web.pages.table import Handler, Page
+from web.rolloutplan import typed_plan
+from web.rolloutview import member_views, plan_rows, rollout_view, rollout_views, wave_views
+from web.views import visible
+from web.visit import Visit
+
+MAX_MEMBERS = 1000
+MAX_LISTED = 200
+MAX_CHOICES = 1000
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+Plain = Callable[[Rollouts, int, Person], Awaitable[Rollout]]
+Step = Callable[[Visit, Rollouts, int], Awaitable[Rollout]]
+
+
+async def show_all(visit: Visit) -> Response:
+    return visit.page("rollouts.html", rollouts=rollout_views(visit.site.firmware)[:MAX_LISTED])
+
+
+async def show_new(visit: Visit) -> Response:
+    """The form for one image; another choice asks for the page anew."""
+    firmware = visit.site.firmware
+    images = [image for image in firmware.images.all() if not firmware.images.damaged(image)]
+    image = _chosen(visit, images)
+    modules = _candidates(visit, image) if image else []
+    return await visit.long_page(
+        "rollout_new.html",
+        images=images,
+        image=ImageViews(firmware).view(image) if image else None,
+        modules=modules[:MAX_CHOICES],
+        total=len(modules),
+        groups=[(name, name) for name in sorted({module.group for module in modules if module.group})],
+        picked=set(visit.texts("id")),
+        canaries=set(visit.texts("canary")),
+        days=list(enumerate(DAYS)),
+        chosen_days=set(visit.texts("day")) if visit.refused else {str(day) for day in range(len(DAYS))},
+        zone=firmware.core.settings.time_zone,
+    )
+
+
+def _chosen(visit: Visit, images: list[Image]) -> Image | None:
+    wanted = visit.text("firmware") or visit.query("firmware")
+    return next((image for image in images if str(image.id) == wanted), images[0] if images else None)
+
+
+def _candidates(visit: Visit, image: Image) -> list[Module]:
+    modules = visible(visit.site.core, visit.person)
+    return [module for module in modules if module.type == image.type and module.life == "approved"]
+
+
+async def create(visit: Visit) -> Response:
+    firmware = visit.site.firmware
+    try:
+        image = firmware.images.get(_number(visit.text("firmware")))
+        rollout = await firmware.rollouts.create(typed_plan(visit, image), visit.person)
+    except GatewayError as error:
+        return await show_new(replace(visit, refused=error))
+    return visit.go(f"/rollouts/{rollout.id}", Notice(f"{rollout.name} has begun."))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise Invalid("Choose the image that is rolled out.")
+    return int(text)
+
+
+async def show(visit: Visit) -> Response:
+    firmware, rollout = visit.site.firmware, asked_rollout(visit)
+    members = member_views(firmware, rollout)
+    return await visit.long_page(
+        "rollout.html",
+        rollout=rollout_view(firmware, rollout),
+        waves=wave_views(firmware, rollout),
+        members=members[:MAX_MEMBERS],
+        plan=plan_rows(rollout.plan, firmware.core.settings.time_zone),
+        will=_will(firmware, rollout),
+    )
+
+
+def asked_rollout(visit: Visit) -> Rollout:
+    """Raises `NotFound`."""
+    return visit.site.firmware.rollouts.get(visit.request.path_params["number"])
+
+
+def _will(firmware: Firmware, rollout: Rollout) -> dict[str, int]:
+    """How many modules each step is about."""
+    counts: dict[str, int] = firmware.rollouts.describe(rollout)["counts"]
+
+    def sum_of(*states: str) -> int:
+        return sum(counts.get(state, 0) for state in states)
+
+    return {
+        "waiting": sum_of("waiting"),
+        "running": sum_of("running", "reverting"),
+        "failed": sum_of("failed"),
+        "rolled_back": sum_of("rolled_back"),
+        "have": sum_of("confirmed", "running"),
+    }
+
+
+def _page_after(step: Step, said: str) -> Handler:
+    async def handler(visit: Visit) -> Response:
+        rollout = asked_rollout(visit)
+        try:
+            check_confirmed(visit)
+            await step(visit, visit.site.firmware.rollouts, rollout.id)
+        except GatewayError as error:
+            return await show(replace(visit, refused=error))
+        return visit.go(f"/rollouts/{rollout.id}", Notice(said))
+
+    return handler
+
+
+def _plain(step: Plain) -> Step:
+    return lambda visit, rollouts, id: step(rollouts, id, visit.person)
+
+
+async def _retry(visit: Visit, rollouts: Rollouts, id: int) -> Rollout:
+    return await rollouts.retry(id, visit.person, override=visit.text("override") == "yes")
+
+
+_STEPS: list[tuple[str, Step, str]] = [
+    ("pause", _plain(Rollouts.pause), "Paused: nothing more begins, what is under way goes on."),
+    ("resume", _plain(Rollouts.resume), "It goes on."),
+    ("cancel", _plain(Rollouts.cancel), "Cancelled: what was under way is called back."),
+    ("retry", _retry, "Those that did not succeed are tried again."),
+    ("revert", _plain(Rollouts.revert), "Every module that has it gets back what it ran before."),
+]
+PAGES = [
+    Page("GET", "/rollouts", show_all, Access.MANAGE),
+    Page("GET", "/rollouts/new", show_new, Access.MANAGE),
+    Page("POST", "/rollouts", create, Access.MANAGE, stale=show_new),
+    Page("GET", "/rollouts/{number:int}", show, Access.MANAGE),
+    *(
+        Page("POST", f"/rollouts/{{number:int}}/{name}", _page_after(step, said), Access.MANAGE, stale=show)
+        for name, step, said in _STEPS
+    ),
+]
