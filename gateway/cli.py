@@ -5,6 +5,7 @@ import csv
 import sys
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from starlette.applications import Starlette
 
+from firmware.bundles import make_bundle
 from gateway.app import Gateway, make_app
 from gateway.control import perform
 from gateway.core.errors import GatewayError, Invalid
@@ -36,6 +38,8 @@ audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 app.add_typer(user_app, name="user")
 app.add_typer(module_app, name="module")
 app.add_typer(audit_app, name="audit")
+firmware_app = typer.Typer(no_args_is_help=True, help="Firmware.")
+app.add_typer(firmware_app, name="firmware")
 
 SIMULATED = Path("simulated-modules.json")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -138,6 +142,25 @@ def audit_verify(as_json: AsJson = False) -> None:
         out.print(f"The audit trail does not fit at row {result['broken_at']}.")
     if result["broken_at"] is not None:
         raise typer.Exit(1)
+
+
+@firmware_app.command("bundle")
+def firmware_bundle(
+    folder: Path,
+    file: Annotated[Path, typer.Argument(metavar="OUT.TAR", help="Where the bundle goes.")],
+    name: Annotated[str, typer.Option(help="Of the application.")],
+    version: Annotated[str, typer.Option(help="Of the application.")],
+    as_json: AsJson = False,
+) -> None:
+    """Pack a MicroPython application (a folder with main.py) to upload as firmware."""
+    if not folder.is_dir():
+        raise Invalid(f"{folder} is no folder.")
+    try:
+        data = make_bundle(folder, name, version)
+        file.write_bytes(data)
+    except OSError as error:
+        raise Invalid(f"{error.filename} cannot be read or written: {error.strerror}.") from None
+    _show({"file": str(file), "size": len(data), "digest": f"sha256:{sha256(data).hexdigest()}"}, as_json)
 
 
 def _perform(operation: str, **arguments: Any) -> Any:
