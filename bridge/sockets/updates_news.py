@@ -40,7 +40,9 @@ class UpdatesNews:
         self._mark((JOB, event.job["id"]), event.job, event.module_id)
 
     def _rollout_changed(self, event: RolloutChanged) -> None:
-        self._mark((ROLLOUT, event.rollout["id"]), event.rollout, "")
+        # A plan may name thousands of modules and never changes: whoever shows the rollout has it.
+        news = {key: value for key, value in event.rollout.items() if key != "plan"}
+        self._mark((ROLLOUT, event.rollout["id"]), news, "")
 
     def _module_removed(self, event: ModuleRemoved) -> None:
         """Another one may get its id."""

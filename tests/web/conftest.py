@@ -18,11 +18,11 @@ from web.app import create_app
 @pytest.fixture
 async def house(anyio_backend: str, tmp_path: Path) -> AsyncIterator[House]:
     async with open_core(Settings(data=tmp_path)) as core, open_firmware(core) as firmware:
-        yield House(core, create_app(core, firmware))
+        yield House(core, create_app(core, firmware), firmware)
 
 
 @pytest.fixture(scope="module")
 async def shared(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     settings = Settings(data=tmp_path_factory.mktemp("house"), rate_limits=False)
     async with open_core(settings) as core, open_firmware(core) as firmware:
-        yield House(core, create_app(core, firmware))
+        yield House(core, create_app(core, firmware), firmware)

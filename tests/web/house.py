@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
+from firmware.facts import Facts
+from firmware.house import Firmware
+from firmware.values import Image
 from gateway.core.core import Core
 from gateway.core.rights import Person, Role, ServiceRole
 from gateway.core.sessions import COOKIE, Session
@@ -58,6 +61,7 @@ class Caller:
 class House:
     core: Core
     app: Starlette
+    firmware: Firmware
     people: dict[str, Person] = field(default_factory=dict)
 
     def anybody(self, address: str = "192.0.2.1", **headers: str) -> Caller:
@@ -112,3 +116,10 @@ class House:
     async def audit_rows(self) -> int:
         rows = await self.core.audit.rows(limit=1)
         return int(rows[0]["number"]) if rows else 0
+
+    async def image(self, serial: str = "fw-1", data: bytes = b"", type: int = 7, **facts: Any) -> Image:
+        """An image in the catalogue, put there by the gateway itself."""
+        known = {"version": "1.0"} | facts
+        async with self.firmware.images.receiving() as upload:
+            await upload.write(data or f"the image {serial}".encode() * 50)
+            return await self.firmware.images.add(upload, Facts(serial=serial, type=type, **known), "test")

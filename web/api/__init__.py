@@ -8,19 +8,23 @@ from web.api import (
     clients,
     commands,
     desired,
+    firmware,
     house,
+    jobs,
     maintenance,
     modules,
     openapi,
     ownership,
     people,
+    rollouts,
     table,
     telemetry,
 )
 from web.site import Site
 
 _PARTS = (
-    auth, modules, ownership, commands, desired, telemetry, house, maintenance, bootstrap, people, clients,
+    auth, modules, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, maintenance,
+    bootstrap, people, clients,
 )  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 

@@ -78,7 +78,7 @@ async def room(anyio_backend, tmp_path):
 
 async def test_who_hears_what(room):
     hers, ours, plan = job(), job("j2", "HOUSE"), rollout()
-    for event in (hers, ours, plan):
+    for event in (hers, ours, rollout(plan={"modules": ["HERS"] * 10_000})):
         room.core.hub.publish(event)
     room.flush()
     everything = [(JOB, hers.job), (JOB, ours.job), (ROLLOUT, plan.rollout)]
