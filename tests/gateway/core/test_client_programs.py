@@ -52,6 +52,22 @@ async def test_information_is_an_object_of_bounded_size(tmp_path, information):
         assert core.clients.get(program.id).information == WALL
 
 
+async def test_the_same_information_again_leaves_no_row_and_costs_nothing(tmp_path):
+    async with open_heart(tmp_path) as core:
+        program, _ = await core.clients.register(WALL, "10.0.0.9")
+        before = await core.audit.rows(limit=1)
+        for _ in range(100):
+            assert await core.clients.update(program.id, dict(WALL)) == program
+        assert await core.audit.rows(limit=1) == before
+        # What is new leaves one row each, and there is an end to that.
+        async with raises(TooMany):
+            for number in range(100):
+                await core.clients.update(program.id, {"n": number})
+        rows = await core.audit.rows(subject=f"client {program.id}", limit=200)
+        assert sum(row["action"] == "client.update" for row in rows) == number == 20
+        assert core.clients.get(program.id).information == {"n": 19}
+
+
 async def test_the_join_rules_hold_for_programs_too(tmp_path):
     async with open_heart(tmp_path, rate_limits=False) as core:
         await core.joining.set("closed", ADMIN)

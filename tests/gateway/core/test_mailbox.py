@@ -118,3 +118,29 @@ async def test_what_could_not_be_stored_was_not_done(tmp_path, monkeypatch):
         assert values(core, program) == [0, 1, 2]
         await core.mailbox.process(program, letters[1].id)
         assert values(core, program) == [0, 2]
+
+
+@pytest.mark.parametrize("bound", ["MOST_OF_SENDER", "MOST_BYTES_OF_SENDER"])
+async def test_one_sender_does_not_fill_what_is_for_all(tmp_path, monkeypatch, bound):
+    """His letters count at all recipients together, also after a restart, until they are processed."""
+    monkeypatch.setattr(mailbox, bound, {"MOST_OF_SENDER": 4}.get(bound, 4 * 102))
+    async with open_heart(tmp_path) as core:
+        module, program = await two_parties(core)
+        other = Party("client", (await core.clients.register({}, "10.0.0.9"))[0].id)
+        tries = [core.mailbox.put(to, module, "x" * 100) for to in (program, other) for _ in range(3)]
+        done = await asyncio.gather(*tries, return_exceptions=True)
+        refused = [one for one in done if isinstance(one, Full)]
+        assert len(refused) == core.mailbox.refused == 2
+        assert refused[0].message == "4 responses of yours wait already; others have to process some."
+        # Others write on.
+        await core.mailbox.put(other, program, "x" * 100)
+    async with open_heart(tmp_path) as core:
+        async with raises(Full):
+            await core.mailbox.put(program, module, "x" * 100)
+        await core.mailbox.process(program, core.mailbox.of(program)[0].id)
+        await core.mailbox.put(other, module, "x" * 100)
+        async with raises(Full):
+            await core.mailbox.put(program, module, "x" * 100)
+        # What goes with its recipient counts no more.
+        await core.clients.remove(other.number, ADMIN)
+        await core.mailbox.put(program, module, "x" * 100)
