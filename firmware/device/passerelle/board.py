@@ -13,6 +13,11 @@ except ImportError:  # a PC: the network is there
     network = None
 
 try:
+    import slots
+except ImportError:  # one program in one place: it cannot be updated from afar
+    slots = None
+
+try:
     from time import ticks_diff, ticks_ms
 except ImportError:  # CPython
 
@@ -112,6 +117,17 @@ def _encryption_of_a_pc(authority):
     return context
 
 
-def hardware():
-    """What this runs on, such as `esp32` or `linux`."""
-    return sys.platform
+def two_slots():
+    """What started us from one of two slots, or None."""
+    return slots if slots is not None and slots.running else None
+
+
+def firmware(settings):
+    """What runs here, for the gateway: of an image that came as an update all is known."""
+    known = two_slots().image() if two_slots() else {}
+    return known or ({"serial": settings.FIRMWARE} if settings.FIRMWARE else {})
+
+
+def hardware(settings):
+    """What this runs on, such as `esp32` or `linux`. (A settings file may be older than this library.)"""
+    return getattr(settings, "HARDWARE", "") or sys.platform

@@ -10,6 +10,7 @@ from .enrolment import Again
 from .outbox import Message, Outbox
 from .session import Session
 from .together import Backoff, until
+from .wire import Fixed, Wire
 
 # What a broken connection looks like, here and there. MemoryError: better to start afresh than to stop.
 TROUBLE = (OSError, EOFError, mqtt.Timeout, mqtt.Broken, ValueError, LookupError, TypeError, MemoryError)
@@ -31,13 +32,14 @@ class Passerelle:
         self._commands = Commands(self._answer)
         self._backoff = Backoff()
         self._credentials = None
-        self._session = None
         self._hello_every_s = None
         self._refusals = 0
+        self._wire = Wire(self._outbox)
+        self._updates = _updates(settings, self._wire, self._say)
 
     @property
     def online(self):
-        return self._session is not None and self._session.online.is_set()
+        return self._wire.online
 
     @property
     def lost(self):
@@ -70,10 +72,10 @@ class Passerelle:
 
     async def run(self, main=None):
         """Stay connected until `main` (a coroutine) ends and all is delivered; without it, for ever."""
-        if main is None:
-            await until(self._stay_connected(), self._commands.work())
-        else:
-            await until(self._finish(main), self._stay_connected(), self._commands.work())
+        jobs = [self._stay_connected(), self._commands.work(), *self._updates.jobs()]
+        if main is not None:
+            jobs.insert(0, self._finish(main))
+        await until(*jobs)
 
     async def _finish(self, main):
         await main
@@ -81,8 +83,7 @@ class Passerelle:
             await asyncio.wait_for(self._outbox.emptied(), GOODBYE_TIMEOUT_S)
         except mqtt.Timeout:
             self._say(f"{len(self._outbox)} messages were not delivered")
-        if self.online:
-            await self._session.goodbye()
+        await self._wire.goodbye()
 
     async def _put(self, words, text, qos=1, droppable=False):
         await self._outbox.put(Message(words, text.encode(), qos, droppable))
@@ -100,10 +101,10 @@ class Passerelle:
                 self._count_refusal(error)
             except Again as error:
                 after_s = error.after_s
-                self._say(f"not yet: {error}")
+                self._in_trouble(f"not yet: {error}")
             except TROUBLE as error:
                 said = " ".join(str(error).split())  # mbedtls speaks in several lines
-                self._say(f"no connection: {said or type(error).__name__}")
+                self._in_trouble(f"no connection: {said or type(error).__name__}")
             gc.collect()
             if board.ticks_diff(board.ticks_ms(), began_ms) > LASTED_MS:
                 self._backoff.reset()
@@ -117,15 +118,22 @@ class Passerelle:
             self._refusals = 0
             self._backoff.reset()
             self._say(f"enrolled as {self._credentials.id}")
-        self._session = Session(self._settings, self._credentials, self._outbox, self._commands, self._say)
+        session = Session(
+            self._settings, self._credentials, self._outbox, self._commands, self._updates, self._say
+        )
+        self._wire.session, self._wire.token = session, self._credentials.token
         try:
-            await self._session.run(self._connection(), self._hello_every_s)
+            await session.run(self._connection(), self._hello_every_s)
         finally:
-            if self._session.welcome:
+            if session.welcome:
                 self._refusals = 0
-            if self._session.dismissed:
+            if session.dismissed:
                 self._credentials = None
-            self._session = None
+            self._wire.session = None
+
+    def _in_trouble(self, why):
+        self._wire.trouble = why
+        self._say(why)
 
     def _connection(self):
         settings = self._settings
@@ -134,13 +142,23 @@ class Passerelle:
 
     def _count_refusal(self, error):
         """Codes 4 and 5 speak of our credentials. The old token stays on file until a new one is granted."""
-        self._say(f"the gateway refuses the login ({error})")
+        self._in_trouble(f"the gateway refuses the login ({error})")
         if error.code not in (4, 5) or self._credentials is None:
             return
         self._refusals += 1
         if self._refusals >= (REFUSALS_APPROVED if self._credentials.approved else REFUSALS_NEW):
             self._say("asking for a new token")
             self._credentials = None
+
+
+def _updates(settings, wire, say):
+    """A board without slots is spared the code."""
+    slots = board.two_slots()
+    if slots is None:
+        return Fixed(wire)
+    from .updates import Updates
+
+    return Updates(settings, slots, wire, say)
 
 
 def _is_number_or_other(value):

@@ -49,11 +49,11 @@ def application(settings):
     information = {key: value for key, value in said if value}
     if information:
         asked["information"] = information
-    if settings.FIRMWARE:
-        asked["firmware"] = {"serial": settings.FIRMWARE}
+    if board.firmware(settings):
+        asked["firmware"] = board.firmware(settings)
     if settings.SHARED_KEY:
         asked["shared_key"] = settings.SHARED_KEY
-    asked["hardware"] = board.hardware()
+    asked["hardware"] = board.hardware(settings)
     return asked
 
 

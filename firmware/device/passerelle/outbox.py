@@ -97,6 +97,11 @@ class Outbox:
         while self._messages:
             await self._movement()
 
+    async def gone(self, message):
+        """Return once it was delivered (or given up)."""
+        while message in self._messages:
+            await self._movement()
+
     async def _movement(self):
         """Something was put in or taken out; whoever waits looks again."""
         self._moved.clear()

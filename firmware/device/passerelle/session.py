@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from . import mqtt, topics
+from . import board, mqtt, topics
 from .enrolment import Again
 from .together import Backoff, until
 
@@ -13,19 +13,21 @@ REFUSED = b"\x80"  # SUBACK
 
 
 class Session:
-    """`welcome`: the login was accepted. `online`: approved, so that messages may leave. `dismissed`: the
-    token is of no more use."""
+    """`welcome`: the login was accepted. `online`: approved, so that messages may leave. `greeted`: the
+    gateway itself has said so in this session. `dismissed`: the token is of no more use."""
 
-    def __init__(self, settings, credentials, outbox, commands, say):
+    def __init__(self, settings, credentials, outbox, commands, updates, say):
         self._settings = settings
         self._credentials = credentials
         self._outbox = outbox
         self._commands = commands
+        self._updates = updates
         self._say = say
         self._link = None
         self._all_pid = 0
         self.online = asyncio.Event()
         self.welcome = False
+        self.greeted = False
         self.dismissed = False
         self._packets = {mqtt.PUBLISH: self._message, mqtt.PUBACK: self._puback, mqtt.SUBACK: self._suback}
 
@@ -75,14 +77,18 @@ class Session:
         await self._say_hello()
         sane = isinstance(every_s, (int, float)) and 1 <= every_s <= HELLO_MOST_S
         backoff = Backoff(every_s if sane else HELLO_EVERY_S, HELLO_MOST_S)
-        while not self.online.is_set():
+        while self._unheard():
             await asyncio.sleep(backoff.delay_s())
-            if not self.online.is_set():
+            if self._unheard():
                 await self._say_hello()
 
+    def _unheard(self):
+        """A new program must be greeted by the gateway itself before it may stay."""
+        return not (self.greeted if self._updates.on_trial() else self.online.is_set())
+
     async def _say_hello(self):
-        serial = self._settings.FIRMWARE
-        hello = json.dumps({"firmware": {"serial": serial}}) if serial else ""
+        firmware = board.firmware(self._settings)
+        hello = json.dumps({"firmware": firmware}) if firmware else ""
         topic = self._topic(topics.UP_REGISTER)
         await self._link.send(mqtt.publish(topic, hello.encode(), self._outbox.next_pid()))
 
@@ -113,12 +119,21 @@ class Session:
             await self._link.send(mqtt.acknowledge(pid))
         if topic == self._topic(topics.DOWN_REGISTERED):
             await self._registered(payload)
+        elif topic == self._topic(topics.DOWN_FIRMWARE):
+            await self._updates.heard(topics.said(payload))
+        elif topic.startswith(self._topic(topics.DOWN_CHUNK)):
+            self._updates.chunk(topic[len(self._topic(topics.DOWN_CHUNK)) :], payload)
+
+    async def ask(self, words, body):
+        """What is of use at once or not at all."""
+        await self._link.send(mqtt.publish(self._topic(words), json.dumps(body).encode()))
 
     async def _registered(self, payload):
         said = topics.said(payload)
         if said.get("status") == "online":
             self._approved(said.get("id"))
             await self._go_online()
+            self.greeted = True
         elif said.get("status") in ("expired", "rejected", "revoked", "replaced"):
             self.dismissed = True
             raise Again(said["status"])

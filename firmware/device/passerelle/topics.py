@@ -7,11 +7,15 @@ UP_AVAILABILITY = "up/availability"
 UP_TELEMETRY = "up/telemetry"
 UP_REPLY = "up/reply"
 UP_EVENT = "up/event/"  # + the event's name
+UP_FIRMWARE = "up/firmware"
+UP_CHUNK = "up/chunk"
 UP_LOG = "up/log/"  # + debug, info, warn or error
 
 DOWN_ALL = "down/#"
 DOWN_REGISTERED = "down/registered"
 DOWN_COMMAND = "down/command"
+DOWN_FIRMWARE = "down/firmware"
+DOWN_CHUNK = "down/chunk/"  # + the job, / and the offset
 
 
 def enrolment(root, nonce):
