@@ -160,7 +160,7 @@ def test_nobody_else_s_does(parcel: Parcel) -> None:
         "another module": {"Authorization": "Bearer " + other.token},
         "a program": {"Authorization": "Bearer " + controller},
         "nonsense": {"Authorization": "Bearer x"},
-        "empty": {"Authorization": "Bearer "},
+        "empty": {"Authorization": "Bearer"},
         "a person": {"Authorization": world.api.headers["Authorization"]},
     }
     for who, headers in doors.items():
@@ -292,7 +292,7 @@ BAD_ASKS: list[dict[str, Any]] = [
     {"offset": None, "length": None}, {"offset": [0], "length": {}},
     {"offset": 0, "length": 1024, "job": "nobody"}, {"offset": 0, "length": 1024, "job": 7},
     {"offset": 0, "length": 1024, "job": ""}, {"offset": 0, "length": 1024, "job": "../x"},
-    {"offset": 0, "length": 1024, "job": "+"}, {"offset": 0, "length": 1025, "job": "probe"},
+    {"offset": 0, "length": 1024, "job": "+"},
 ]  # fmt: skip
 
 

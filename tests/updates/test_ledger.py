@@ -359,7 +359,9 @@ def test_two_technicians_at_once(world: Updates, same: bool) -> None:
         wanted = next(image for image in images if image["id"] == left["firmware_id"])
         assert world.module(board.id)["assigned_firmware"] == wanted["serial"]
         if same:
-            assert {answer.json()["job"]["id"] for answer in answers if answer.status_code == 200} == {left["id"]}
+            assert {answer.json()["job"]["id"] for answer in answers if answer.status_code == 200} == {
+                left["id"]
+            }
     board.release()
     world.until(left, "confirmed")
     assert board.installs == [wanted["digest"]]
