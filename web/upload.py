@@ -19,8 +19,8 @@ from web.visit import Visit
 
 # The fields and the frame around the image.
 MAX_AROUND = 256 * 1024
-# The parser works on the event loop: never on more than this at once.
-SLICE = 64 * 1024
+# The parser works on the event loop: never on more than this at once, as the worst takes long.
+SLICE = 16 * 1024
 _UNREADABLE = "The form cannot be read; it must be multipart/form-data."
 
 
@@ -128,6 +128,7 @@ async def read_parts(
                 parser.write(chunk[start : start + SLICE])
                 for data in parts.take():
                     await write(data)
+                await asyncio.sleep(0)
     except FormParserError:
         raise Invalid(_UNREADABLE) from None
     if not parts.ended:
