@@ -1,7 +1,6 @@
 """The images people have uploaded: immutable, found by number or serial, their files known by digest."""
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,24 +13,23 @@ from firmware.facts import Facts, checked
 from firmware.headers import read_header
 from firmware.images import Images, Upload
 from firmware.signing import GATEWAY, Signing, canonical
+from firmware.soundness import Soundness
 from firmware.values import Header, Image
 from gateway.core import clock
 from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound, Unavailable
-from gateway.core.events import Alert, Hub
+from gateway.core.events import Hub
 from gateway.core.registry import Registry
 from gateway.core.rights import Person, may_manage, name_of
 from gateway.core.types import Types
 from gateway.storage.store import Store
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
-
 MAX_IMAGES = 2000
 NAMED = 3
 
 
 class Catalogue:
-    """Memory holds every row. `damaged`: the file is not what the row says, so nobody is offered it."""
+    """Memory holds every row; `Images` the files, `Soundness` whether they are what the rows say."""
 
     def __init__(
         self, store: Store, hub: Hub, registry: Registry, types: Types, folder: Path, signing: Signing
@@ -44,33 +42,21 @@ class Catalogue:
         self._files = Images(folder)
         self._images: dict[int, Image] = {}
         self._serials: dict[str, Image] = {}
-        self._damaged: set[str] = set()
-        self._unchecked: set[str] = set()
+        self._sound = Soundness(hub, self._files, self._named)
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._checking: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Every row, every file's size at once; the digests follow in the background."""
         await asyncio.to_thread(self._files.open)
         for image in reversed(await self._store.run(records.load_images)):
             self._keep(image)
-        sizes = await asyncio.to_thread(self._files.sizes)
-        for image in self.all():
-            if image.digest not in sizes:
-                self._found_damaged(image.digest, "is missing")
-            elif sizes[image.digest] != image.size:
-                self._found_damaged(image.digest, f"has {sizes[image.digest]} bytes instead of {image.size}")
-        if strange := sizes.keys() - {image.digest for image in self.all()}:
-            log.warning("%d files in the folder of images belong to no image.", len(strange))
-        self._unchecked = {image.digest for image in self.all()} - self._damaged
-        self._checking = asyncio.create_task(self._check_files(), name="images checked")
+        wanted = {module.assigned_firmware.lower() for module in self._registry.all()}
+        await self._sound.begin(sorted(self.all(), key=lambda image: image.serial.lower() not in wanted))
 
     async def close(self) -> None:
         """What is being added is added; the check of the files ends."""
-        if self._checking is not None:
-            self._checking.cancel()
-            await asyncio.gather(self._checking, return_exceptions=True)
+        await self._sound.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # Looking
@@ -96,11 +82,16 @@ class Catalogue:
         return self._files.path(image.digest)
 
     def damaged(self, image: Image) -> bool:
-        return image.digest in self._damaged
+        """Whether its file is known not to be what was uploaded."""
+        return self._sound.damaged(image.digest)
 
     def ready(self, image: Image) -> bool:
-        """Whether its file was read since the start and is whole."""
-        return image.digest not in self._damaged and image.digest not in self._unchecked
+        """Whether its file was read since the start (or the last doubt) and is whole."""
+        return self._sound.ready(image.digest)
+
+    def doubt(self, image: Image) -> None:
+        """Somebody got other bytes than the digest is of: its file is read again, in the background."""
+        self._sound.doubt(image.digest)
 
     def check_whole(self, image: Image) -> None:
         """Raises `Unavailable` when its file is damaged."""
@@ -148,7 +139,7 @@ class Catalogue:
 
     async def _add(self, upload: Upload, draft: Image) -> Image:
         async with self._changing:
-            mend = draft.digest in self._damaged
+            mend = self._sound.damaged(draft.digest)
             conflict = self._conflict(draft)
             if conflict and not mend:
                 raise Conflict(conflict)
@@ -200,8 +191,7 @@ class Catalogue:
                 self._keep(image)
                 raise Conflict(f"{image.serial} cannot be removed: {need}.")
             if not self._used(image.digest):
-                self._damaged.discard(image.digest)
-                self._unchecked.discard(image.digest)
+                self._sound.forget(image.digest)
                 await asyncio.to_thread(self._files.remove, image.digest)
         return image
 
@@ -226,36 +216,15 @@ class Catalogue:
         del self._serials[image.serial.lower()]
 
     def _used(self, digest: str) -> bool:
-        return any(image.digest == digest for image in self._images.values())
+        return bool(self._named(digest))
 
     def _mended(self, digest: str) -> None:
-        self._damaged.discard(digest)
-        for image in self.all():
-            if image.digest == digest:
-                self._registry.note("firmware.mend", image.serial, GATEWAY, digest=digest)
+        self._sound.forget(digest)
+        for serial in self._named(digest):
+            self._registry.note("firmware.mend", serial, GATEWAY, digest=digest)
 
-    async def _check_files(self) -> None:
-        """One after the other; first those that modules are to have."""
-        wanted = {module.assigned_firmware.lower() for module in self._registry.all()}
-        for image in sorted(self.all(), key=lambda image: image.serial.lower() not in wanted):
-            if image.digest not in self._unchecked:
-                continue
-            whole = await asyncio.to_thread(self._files.whole, image.digest)
-            if image.digest in self._unchecked and not whole:
-                self._found_damaged(image.digest, "does not hold what was uploaded")
-            self._unchecked.discard(image.digest)
-
-    def _found_damaged(self, digest: str, what: str) -> None:
-        if digest in self._damaged:
-            return
-        self._damaged.add(digest)
-        serials = [image.serial for image in self.all() if image.digest == digest]
-        sentence = (
-            f"The file of firmware {_listed(serials)} {what}. No module gets it; upload the same file again, "
-            "or remove the image."
-        )
-        log.error(sentence)
-        self._hub.publish(Alert("error", sentence, {"serials": serials, "digest": f"sha256:{digest}"}))
+    def _named(self, digest: str) -> list[str]:
+        return [image.serial for image in self.all() if image.digest == digest]
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)

@@ -511,6 +511,18 @@ async def test_a_damaged_file_is_said_and_mended_by_the_same_upload(shelf, damag
     assert shelf.catalogue.ready(hurt) and len(shelf.alerts) == 1
 
 
+async def test_a_file_that_somebody_doubts_is_read_again(shelf):
+    hurt, well = await shelf.add(), await shelf.add(b"well", serial="app-2")
+    flip(shelf.catalogue.path(hurt))
+    assert shelf.catalogue.ready(hurt)
+    for image in (hurt, well, hurt):
+        shelf.catalogue.doubt(image)
+        assert not shelf.catalogue.ready(image)
+    await shelf.settled()
+    assert shelf.catalogue.damaged(hurt) and shelf.catalogue.ready(well)
+    assert [alert.details["serials"] for alert in shelf.alerts] == [["app-1"]]
+
+
 async def test_a_damaged_image_can_be_removed(shelf):
     image = await shelf.add()
     flip(shelf.catalogue.path(image))
