@@ -84,7 +84,7 @@ class Gate:
             if other is None:
                 continue
             job = self._ledger.latest(number)
-            if job is not None and job.state in UNDER_WAY:
+            if number in progress.acting or (job is not None and job.state in UNDER_WAY):
                 return f"Its pair, {other.id}, is being updated."
             member = progress.members.get(number)
             failed = member is not None and member.state in FAILURES and not member.forgiven

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -55,22 +56,23 @@ class Progress:
         return [member for member in found if not member.forgiven]
 
     def is_over(self, upto: int) -> bool:
-        """Whether everybody in the waves up to this one has ended."""
-        return all(
+        """Whether everybody in the waves up to this one has ended, and nobody is to begin once more."""
+        return not self.acting and all(
             state in MEMBER_ENDED or not numbers
             for places in self._places[: upto + 1]
             for state, numbers in places.items()
         )
 
     def some(self, state: str, waves: int, most: int) -> list[int]:
-        """Up to `most` of this state in the first `waves`; the next call begins behind them."""
+        """Up to `most` of this state in the first `waves`; are there more, the next call begins behind them."""
         taken: list[int] = []
         for places in self._places[:waves]:
-            numbers = places.get(state, {})
-            for number in list(_first(numbers, most - len(taken))):
+            numbers, room = places.get(state, {}), most - len(taken)
+            first = list(islice(numbers, room))
+            taken += first
+            for number in first if len(numbers) > room else ():
                 numbers.pop(number)
                 numbers[number] = None
-                taken.append(number)
         return taken
 
     # Changing
@@ -126,10 +128,3 @@ class Progress:
             del self._places[before.wave][before.state][member.number]
         self.members[member.number] = member
         self._places[member.wave][member.state][member.number] = None
-
-
-def _first(numbers: Iterable[int], most: int) -> Iterator[int]:
-    for place, number in enumerate(numbers):
-        if place >= most:
-            return
-        yield number

@@ -77,16 +77,14 @@ class Worker:
     # What is to be done
 
     def _collect(self) -> list[Task]:
-        tasks = list(chain.from_iterable(map(self._tasks, self._book.all())))
-        for _, progress, number in tasks:
-            progress.acting.add(number)
-        return tasks
+        return list(chain.from_iterable(map(self._tasks, self._book.all())))
 
     def _tasks(self, progress: Progress) -> Iterator[Task]:
         state = progress.rollout.state
         if state in ("stopped", "cancelled", "reverting"):
             for number in progress.open - progress.acting:
                 if self._unwanted(progress, number):
+                    progress.acting.add(number)
                     yield self._cancel, progress, number
         if state == "running":
             yield from self._starts(progress, "waiting", progress.rollout.wave + 1, self._start)
@@ -118,6 +116,7 @@ class Worker:
             is_there = self._gate.is_there(module)
             if not held and (room > 0 or not is_there):
                 room -= is_there
+                progress.acting.add(number)
                 yield act, progress, number
         self._book.write(progress)
 

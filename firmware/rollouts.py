@@ -167,8 +167,13 @@ class Rollouts:
                 progress.set(number, forgiven=True)
             if progress.rollout.state != "paused":
                 progress.change(state="running", reason="", ended_at_ms=None)
-            await self._done(progress, by, "rollout.retry", modules=len(numbers), override=override)
-            await self._again(progress, numbers, by, override)
+            progress.acting.update(numbers)
+            try:
+                await self._done(progress, by, "rollout.retry", modules=len(numbers), override=override)
+                await self._again(progress, numbers, by, override)
+            finally:
+                progress.acting.difference_update(numbers)
+            self._driver.judge(progress)
         return progress.rollout
 
     def _retryable(self, progress: Progress, override: bool) -> list[int]:
@@ -185,7 +190,6 @@ class Rollouts:
         for first in range(0, len(numbers), AT_ONCE):
             some = numbers[first : first + AT_ONCE]
             await asyncio.gather(*(self._once_more(progress, number, by, override) for number in some))
-        self._driver.judge(progress)
 
     async def _once_more(self, progress: Progress, number: int, by: Person, override: bool) -> None:
         member = progress.members.get(number)
