@@ -34,8 +34,7 @@ class Upload:
         self.path = path
         self.size = 0
         self.ended = False
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting = bytearray()
         self._sha256 = sha256()
         self._md5 = md5(usedforsecurity=False)
         self._file: IO[bytes] | None = None
@@ -59,9 +58,8 @@ class Upload:
         if self.size > MAX_BYTES:
             self.ended = True
             raise TooLarge(f"An image has at most {MAX_BYTES // 1024**2} MB ({MAX_BYTES} bytes).")
-        self._waiting.append(bytes(chunk))
-        self._waiting_bytes += len(chunk)
-        if self._waiting_bytes >= PIECE:
+        self._waiting += chunk
+        if len(self._waiting) >= PIECE:
             await asyncio.to_thread(self._flush, self._taken())
 
     async def finish(self) -> None:
@@ -73,20 +71,19 @@ class Upload:
             raise Invalid("The file is empty.")
         await asyncio.to_thread(self._flush, self._taken(), last=True)
 
-    def _taken(self) -> list[bytes]:
-        pieces, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return pieces
+    def _taken(self) -> bytearray:
+        piece, self._waiting = self._waiting, bytearray()
+        return piece
 
-    def _flush(self, pieces: list[bytes], last: bool = False) -> None:
+    def _flush(self, piece: bytearray, last: bool = False) -> None:
         with self._writing, troubles_told():
             if self._discarded:
                 return
             if self._file is None:
                 self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-            for piece in pieces:
-                self._sha256.update(piece)
-                self._md5.update(piece)
-                self._file.write(piece)
+            self._sha256.update(piece)
+            self._md5.update(piece)
+            self._file.write(piece)
             if last:
                 self._file.flush()
                 os.fsync(self._file.fileno())
