@@ -132,17 +132,11 @@ def choice(firmware: Firmware, image: Image, module: Module) -> Choice:
 
 
 def _note(firmware: Firmware, image: Image, module: Module) -> str:
-    """What makes an assignment needless, or change another one."""
+    """What makes an assignment needless."""
     if module.firmware == image.serial:
         return "runs it already"
     job = firmware.ledger.open_of(module.number)
-    if job is None:
-        return ""
-    return "on its way" if job.image_id == image.id else f"getting {_serial(firmware, job.image_id)}"
-
-
-def _serial(firmware: Firmware, image_id: int) -> str:
-    return next((image.serial for image in firmware.images.all() if image.id == image_id), "another image")
+    return "on its way" if job is not None and job.image_id == image.id else ""
 
 
 def choices(firmware: Firmware, pairs: Iterable[tuple[Image, Module]]) -> tuple[list[Choice], list[Choice]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from firmware.house import Firmware
 from firmware.plan import Plan, Wave
-from firmware.rollout_rules import STEPS
 from firmware.rollout_values import Rollout
 from web import updatewords, wording
 from web.jobview import JobView, image_names, job_view
@@ -21,8 +20,6 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class RolloutView:
-    """`steps`: what a person may do now."""
-
     id: int
     name: str
     image_id: int
@@ -43,7 +40,6 @@ class RolloutView:
     bytes: str
     rate: str
     eta: str
-    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,6 @@ def rollout_view(firmware: Firmware, rollout: Rollout) -> RolloutView:
         bytes=f"{updatewords.size(received)} of {updatewords.size(size)}",
         rate=updatewords.rate(progress["rate"]),
         eta=updatewords.eta(progress["eta"]),
-        steps=tuple(step for step, states in STEPS.items() if rollout.state in states),
     )
 
 
@@ -153,7 +148,8 @@ def _member(firmware: Firmware, rollout: Rollout, said: dict[str, Any]) -> Membe
 
 def plan_rows(plan: Plan, zone: str) -> list[tuple[str, str]]:
     """The plan in words."""
-    stop = f"{plan.stop.count} failures" if plan.stop.count else f"{plan.stop.percent:g} % failures"
+    count = plan.stop.count
+    stop = f"{count} failure{'' if count == 1 else 's'}" if count else f"{plan.stop.percent:g} % failures"
     then = "everything is taken back" if plan.on_stop == "revert" else "it waits for you"
     guards = plan.guards
     rows = [

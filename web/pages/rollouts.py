@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from firmware.house import Firmware
 from firmware.rollout_values import Rollout
 from firmware.rollouts import Rollouts
 from firmware.values import Image
@@ -18,6 +17,7 @@ from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.table import Handler, Page
 from web.rolloutplan import typed_plan
+from web.rolloutsteps import step_views
 from web.rolloutview import member_views, plan_rows, rollout_view, rollout_views, wave_views
 from web.views import visible
 from web.visit import Visit
@@ -90,29 +90,13 @@ async def show(visit: Visit) -> Response:
         waves=wave_views(firmware, rollout),
         members=members[:MAX_MEMBERS],
         plan=plan_rows(rollout.plan, firmware.core.settings.time_zone),
-        will=_will(firmware, rollout),
+        steps=step_views(firmware, rollout, admin=visit.administers),
     )
 
 
 def asked_rollout(visit: Visit) -> Rollout:
     """Raises `NotFound`."""
     return visit.site.firmware.rollouts.get(visit.request.path_params["number"])
-
-
-def _will(firmware: Firmware, rollout: Rollout) -> dict[str, int]:
-    """How many modules each step is about."""
-    counts: dict[str, int] = firmware.rollouts.describe(rollout)["counts"]
-
-    def sum_of(*states: str) -> int:
-        return sum(counts.get(state, 0) for state in states)
-
-    return {
-        "waiting": sum_of("waiting"),
-        "running": sum_of("running", "reverting"),
-        "failed": sum_of("failed"),
-        "rolled_back": sum_of("rolled_back"),
-        "have": sum_of("confirmed", "running"),
-    }
 
 
 def _page_after(step: Step, said: str) -> Handler:
