@@ -72,10 +72,12 @@ class Passerelle:
 
     async def run(self, main=None):
         """Stay connected until `main` (a coroutine) ends and all is delivered; without it, for ever."""
-        jobs = [self._stay_connected(), self._commands.work(), *self._updates.jobs()]
-        if main is not None:
-            jobs.insert(0, self._finish(main))
-        await until(*jobs)
+        others = self._updates.jobs()
+        others.append(self._commands.work())
+        if main is None:
+            await until(self._stay_connected(), *others)
+        else:
+            await until(self._finish(main), self._stay_connected(), *others)
 
     async def _finish(self, main):
         await main

@@ -180,7 +180,9 @@ async def _probe_http(url, length, encryption):
                 found += data
         finally:
             await answer.close()
-    except (http.Denied, *TROUBLE):
+    except http.Denied:
+        return None
+    except TROUBLE:
         return None
     return found
 

@@ -41,14 +41,15 @@ class Updates:
 
     def jobs(self):
         trial = Trial(self._slots, self._settings, self._say)
-        return self.work(), trial.watch(self._wire)
+        return [self.work(), trial.watch(self._wire)]
 
     def on_trial(self):
         return self._slots.on_trial()
 
     async def heard(self, said):
         """An offer, or the word that one is off."""
-        self._news = [*self._news[-3:], said]
+        del self._news[:-3]
+        self._news.append(said)
         self._arrived.set()
 
     def chunk(self, place, payload):
@@ -148,8 +149,8 @@ class Updates:
             self._forget()  # the same bytes would fail again
             raise
 
-    async def _state(self, offer, state, **more):
-        await self._wire.tell({"job": offer.job, "state": state, "received": offer.size, **more})
+    async def _state(self, offer, state):
+        await self._wire.tell({"job": offer.job, "state": state, "received": offer.size})
 
     async def _fetch(self, offer):
         word = {"job": offer.job, "state": DOWNLOADING, "received": fetching.kept()}

@@ -51,7 +51,7 @@ class Fixed:
         self._wire = wire
 
     def jobs(self):
-        return ()
+        return []
 
     def on_trial(self):
         return False
