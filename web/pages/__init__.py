@@ -7,6 +7,7 @@ from web.pages import (
     assign,
     claim,
     dashboard,
+    declare,
     firmware,
     image,
     login,
@@ -18,7 +19,7 @@ from web.pages import (
 )
 
 _PARTS = (
-    setup, login, dashboard, claim, modules, waiting, module, actions, assign, firmware, image, rollouts,
-    account, admin,
+    setup, login, dashboard, claim, modules, waiting, declare, module, actions, assign, firmware, image,
+    rollouts, account, admin,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]

@@ -54,6 +54,11 @@ async def retry(visit: Visit, module: Module) -> tuple[str, Notice]:
     return f"/modules/{module.id}", Notice(said)
 
 
+async def unassign(visit: Visit, module: Module) -> tuple[str, Notice]:
+    await visit.site.firmware.assignments.unassign(module.id, visit.person)
+    return f"/modules/{module.id}", Notice(f"Nothing is assigned to {module.id} any more.")
+
+
 async def _its_job(visit: Visit, module: Module) -> Job:
     job = await visit.site.firmware.ledger.find(visit.text("job")[:64])
     if job.module_number != module.number:
@@ -77,5 +82,6 @@ _ACTIONS: list[tuple[str, Action]] = [
     ("/modules/{id}/firmware", assign),
     ("/modules/{id}/firmware/cancel", cancel),
     ("/modules/{id}/firmware/retry", retry),
+    ("/modules/{id}/firmware/unassign", unassign),
 ]
 PAGES = [Page("POST", path, _page_after(action), Access.MANAGE, stale=show) for path, action in _ACTIONS]

@@ -6,13 +6,16 @@ from starlette.responses import Response
 
 from gateway.core import clock
 from gateway.core.errors import GatewayError, Invalid
+from gateway.core.values import Module
 from web import wording
 from web.access import Access
+from web.jobview import JobView, troubled
 from web.joinview import join_types, join_view
 from web.notices import Notice
 from web.pages.login import own_path
 from web.pages.table import Page
 from web.pages.waiting import waiting_items
+from web.rolloutview import RolloutView, rollout_views
 from web.views import view_of, visible
 from web.visit import Visit
 
@@ -38,10 +41,24 @@ async def show(visit: Visit) -> Response:
         counts=[(status, wording.STATUS_WORDS[status], counted[status]) for status in statuses],
         waiting=waiting_items(core)[:SHOWN] if visit.manages else [],
         attention=[view_of(core, module) for module in recent[:SHOWN]],
+        updates=_updates(visit, modules),
+        rollouts=_rollouts(visit),
         join=join_view(core),
         join_types=join_types(core),
         example=_example(visit),
     )
+
+
+def _updates(visit: Visit, modules: list[Module]) -> list[JobView]:
+    """Those that ended badly; for whoever can do something about it."""
+    return troubled(visit.site.firmware, modules)[:SHOWN] if visit.manages else []
+
+
+def _rollouts(visit: Visit) -> list[RolloutView]:
+    """Those that stopped by themselves and wait for somebody."""
+    if not visit.manages:
+        return []
+    return [view for view in rollout_views(visit.site.firmware) if view.state == "stopped"][:SHOWN]
 
 
 def _example(visit: Visit) -> str:

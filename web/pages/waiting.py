@@ -84,7 +84,20 @@ async def show(visit: Visit) -> Response:
         picked=set(visit.texts("id")),
         join=join_view(core),
         join_types=join_types(core),
+        types=[(kind.code, kind.name) for kind in core.types.all()],
+        images=_images(visit),
     )
+
+
+def _images(visit: Visit) -> list[tuple[str, str]]:
+    """What a device that is entered here may get when it joins."""
+    firmware = visit.site.firmware
+    usable = [image for image in firmware.images.all() if not firmware.images.damaged(image)]
+    words = [
+        (str(image.id), f"{image.serial} · {image.version} · {module_type(visit.site.core, image.type).name}")
+        for image in usable
+    ]
+    return [("", "None"), *words]
 
 
 async def decide(visit: Visit) -> Response:
