@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
@@ -17,6 +18,15 @@ from web.headers import SecurityHeaders
 from web.pages.table import routes as page_routes
 from web.render import HERE
 from web.site import make_site
+
+
+class Number(IntegerConvertor):
+    """A number in a path: one with more digits than any of ours is no page of ours, and no fault either."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("int", Number())
 
 
 class OurFiles(StaticFiles):
