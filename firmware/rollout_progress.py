@@ -64,7 +64,7 @@ class Progress:
         )
 
     def some(self, state: str, waves: int, most: int) -> list[int]:
-        """Up to `most` of this state in the first `waves`; are there more, the next call begins behind them."""
+        """Up to `most` of this state in the first `waves`; if more, the next call begins behind them."""
         taken: list[int] = []
         for places in self._places[:waves]:
             numbers, room = places.get(state, {}), most - len(taken)
