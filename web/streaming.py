@@ -16,6 +16,8 @@ from gateway.core.errors import Unavailable
 # A few readers get more at once, for it is faster; of many, each costs little.
 CHUNK, CHUNK_OF_FEW = 64 * 1024, 128 * 1024
 FEW = 16
+# So many are served before the loop looks after everybody else.
+IN_A_TURN = 4
 # The kernel ends a connection that stands still sooner (see serve.py); this frees the place if it does not.
 STALLED_S = 75.0
 MOST, MOST_EACH = 300, 3
@@ -32,6 +34,7 @@ class Places:
         self._most = most
         self._most_each = most_each
         self._taken: Counter[int] = Counter()
+        self.turn = asyncio.Semaphore(IN_A_TURN)
         self.refused = 0
 
     def __len__(self) -> int:
@@ -89,7 +92,9 @@ class PartResponse(Response):
             await super().__call__(scope, receive, send)
             return
         with self._places.taken(self._reader):
-            descriptor = _open(self._part)
+            async with self._places.turn:
+                descriptor = _open(self._part)
+                await asyncio.sleep(0)
             gone = asyncio.create_task(_gone(receive))
             try:
                 await self._send(descriptor, send, gone)
@@ -111,12 +116,14 @@ class PartResponse(Response):
                     await send(_READY)
                 if gone.done():
                     return
-                data = await _read(descriptor, self._part.path, at, min(self._chunk(), end - at))
-                await send({"type": "http.response.body", "body": data, "more_body": at + len(data) < end})
+                async with self._places.turn:
+                    data = await _read(descriptor, self._part.path, at, min(self._chunk(), end - at))
+                    more = at + len(data) < end
+                    await send({"type": "http.response.body", "body": data, "more_body": more})
+                    await asyncio.sleep(0)
                 if not data or not self._given(at, len(data)):
                     return
                 at += len(data)
-                await asyncio.sleep(0)  # the others have their turn
 
 
 async def _gone(receive: Receive) -> None:
