@@ -96,11 +96,6 @@ class Addresses:
         return _in_pool(address) or (around.bridged and any(address in net for net in around.neighbours))
 
 
-def advertised(settings: Settings, module: Module) -> Address:
-    """As things stand now; `Addresses` remembers and knows more."""
-    return Addresses(settings).advertised(module)
-
-
 def _in_pool(address: IPv4Address) -> bool:
     return any(address in pool for pool in POOLS)
 

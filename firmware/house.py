@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
+from firmware.addresses import Addresses
 from firmware.assignment import Assignments
 from firmware.catalogue import Catalogue
 from firmware.course import Course
@@ -32,6 +33,7 @@ class Firmware:
     ledger: Ledger
     course: Course
     links: Links
+    addresses: Addresses
     reader: Reader
     probing: Probing
     offers: Offers
@@ -54,7 +56,14 @@ class Firmware:
 async def open_firmware(core: Core, monotonic_s: Callable[[], float] = monotonic) -> AsyncIterator[Firmware]:
     """Build, load and (at the end) save what the gateway knows of firmware."""
     firmware = _build(core, monotonic_s)
-    for part in (firmware.signing, firmware.images, firmware.ledger, firmware.probing, firmware.rollouts):
+    for part in (
+        firmware.signing,
+        firmware.images,
+        firmware.ledger,
+        firmware.probing,
+        firmware.rollouts,
+        firmware.addresses,
+    ):
         await part.load()
     try:
         yield firmware
@@ -77,8 +86,9 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
         hub, registry, core.presence, images, ledger, running,
         probation_s=settings.probation, retry_s=settings.update_retry, monotonic_s=monotonic_s,
     )  # fmt: skip
+    addresses = Addresses(settings)
     links, reader, probing = Links(settings.signing_key()), Reader(images), Probing(store)
-    offers = Offers(settings, registry, images, ledger, course, links, reader, probing)
+    offers = Offers(addresses, registry, images, ledger, course, links, reader, probing)
     assignments = Assignments(registry, images, signing, ledger, offers)
     return Firmware(
         core=core,
@@ -88,6 +98,7 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
         ledger=ledger,
         course=course,
         links=links,
+        addresses=addresses,
         reader=reader,
         probing=probing,
         offers=offers,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from firmware.addresses import advertised
+from firmware.addresses import Addresses
 from firmware.catalogue import Catalogue
 from firmware.course import Course
 from firmware.ledger import Ledger
@@ -20,7 +20,6 @@ from gateway.core.errors import GatewayError
 from gateway.core.registry import Registry
 from gateway.core.updates import Offer, OfferCarrier
 from gateway.core.values import Module
-from gateway.settings import Settings
 
 CHUNK_MAX = 4096
 # So many modules may be at work on an update at once; the others wait for their turn.
@@ -32,10 +31,10 @@ _FETCHING = frozenset({"assigned", "offered", "downloading", "downloaded", "veri
 
 class Offers:
     def __init__(
-        self, settings: Settings, registry: Registry, images: Catalogue, ledger: Ledger, course: Course,
+        self, addresses: Addresses, registry: Registry, images: Catalogue, ledger: Ledger, course: Course,
         links: Links, reader: Reader, probing: Probing,
     ) -> None:  # fmt: skip
-        self._settings = settings
+        self._addresses = addresses
         self._registry = registry
         self._images = images
         self._ledger = ledger
@@ -90,7 +89,7 @@ class Offers:
         return any(carrier.offer(module, offer) for carrier in self._carriers)
 
     def _offer(self, module: Module, job: Job, image: Image) -> Offer:
-        address = advertised(self._settings, module)
+        address = self._addresses.advertised(module)
         probe = None
         if self._probing.of(module.number) is None:
             url = address.url and f"{address.url}/fw/{PROBE_JOB}"

@@ -49,9 +49,15 @@ def serve(settings: Settings, app: Starlette, announce: Announce) -> bool:
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
         )
-        server = Server(config, lambda: announce(app))
+        server = Server(config, lambda: _announced(app, server, announce))
         server.run()
         return server.started
+
+
+def _announced(app: Starlette, server: uvicorn.Server, announce: Announce) -> None:
+    """Devices are told the port it really is, where any would do."""
+    app.state.gateway.firmware.addresses.http_port = server.servers[0].sockets[0].getsockname()[1]
+    announce(app)
 
 
 def _end_stalled(server: asyncio.Server) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from firmware.addresses import advertised
 from firmware.house import Firmware
 from gateway.core.errors import NotFound
 from gateway.core.values import Module
@@ -57,7 +56,7 @@ async def firmware_card(visit: Visit, module: Module) -> FirmwareCard:
         others=tuple(others[:MAX_OTHERS]),
         other_types=other_types,
         ways=_ways(firmware, module),
-        problem=advertised(firmware.core.settings, module).problem if visit.manages else "",
+        problem=firmware.addresses.advertised(module).problem if visit.manages else "",
     )
 
 
