@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import scenarios, servers, sockets
+from bench import scenarios, servers, sockets, updates
 from bench.scenarios import Figures
 
 OPEN_FILES = 20_000
@@ -33,6 +33,10 @@ PLAN: list[tuple[str, Callable[..., Any], list[Callable[..., Any]]]] = [
     ("hellos", sockets.hellos, [servers.gateway]),
     ("stayers", sockets.stayers, [servers.gateway]),
     ("events", sockets.events, [servers.gateway]),
+    ("reconcile", updates.reconcile, [servers.gateway]),
+    ("downloads", updates.downloads, [servers.gateway]),
+    ("one_file", updates.one_file, [servers.gateway]),
+    ("chunks", updates.chunks, [servers.gateway]),
 ]
 
 # The MQTT path by itself, and beside what the scenario does over sockets.
@@ -129,6 +133,35 @@ ROWS = {
         ("   a reading, microseconds", "all_telemetry_us", ".0f"),
         ("      ratio to 1 online", "all_telemetry_ratio", ".2f"),
     ],
+    "reconcile": [
+        ("the query, median, ms", "look_p50", ".1f"),
+        ("   longest, ms", "look_max", ".1f"),
+        ("modules found due", "due", ",d"),
+    ],
+    "downloads": [
+        ("until the last board had its image, seconds", "seconds", ".1f"),
+        ("   MB a second", "mb_per_s", ".0f"),
+        ("images that arrived broken", "broken", ",d"),
+        ("memory of the server grew by, MB", "growth_mb", ".1f"),
+        ("MQTT alone: publish to PUBACK, p99, ms", "alone_puback_p99", ".1f"),
+        ("beside the downloads: median, ms", "mixed_puback_p50", ".1f"),
+        ("   p99, ms", "mixed_puback_p99", ".1f"),
+        ("   longest, ms", "mixed_puback_max", ".1f"),
+        ("   event to the program, p99, ms", "mixed_event_p99", ".1f"),
+        ("acknowledgements and events that did not come", "missing", ",d"),
+    ],
+    "one_file": [
+        ("MB a second", "mb_per_s", ",.0f"),
+        ("nginx, MB a second", "nginx_mb_per_s", ",.0f"),
+        ("   ratio", "of_nginx", ".2f"),
+    ],
+    "chunks": [
+        ("one board alone, seconds", "alone_s", ".1f"),
+        ("20 at once: the first, seconds", "first_s", ".1f"),
+        ("   the last, seconds", "last_s", ".1f"),
+        ("   spread, of the last", "spread", ".2f"),
+        ("images that arrived broken", "broken", ",d"),
+    ],
 }
 TITLES = {
     "crowd": "Idle crowd",
@@ -140,6 +173,10 @@ TITLES = {
     "hellos": "10,000 module.register hellos a minute, 2,000 modules there, 1,000 MQTT messages a second",
     "stayers": "2,000 Socket.IO modules: 200 readings, 20 commands and 1,000 MQTT messages a second",
     "events": "What an event costs: 100 browsers, 20 changes of status or 4 readings a second",
+    "reconcile": "Finding the modules to update: 10,000 modules with 3 updates each, SQLite",
+    "downloads": "200 boards fetch 1 MB over HTTP at once, beside 1,000 MQTT messages a second",
+    "one_file": "One image of 32 MB over HTTP, again and again",
+    "chunks": "An image of 1 MB over MQTT in parts of 1 kB",
 }
 
 # What the gateway must reach: (scenario, words, value from its figures, comparison, limit).
@@ -214,6 +251,26 @@ LIMITS: list[tuple[str, str, Callable[[Figures], float], str, float]] = [
         "<=",
         1.5,
     ),
+    ("reconcile", "10,000 modules: the reconcile query, median, ms", lambda f: f["look_p50"], "<=", 100),
+    (
+        "downloads",
+        "200 downloads: MQTT p99 meanwhile, to PUBACK, ms",
+        lambda f: f["mixed_puback_p99"],
+        "<=",
+        200,
+    ),
+    ("downloads", "200 downloads: memory grew by, MB", lambda f: f["growth_mb"], "<=", 50),
+    (
+        "downloads",
+        "200 downloads: broken or MQTT messages lost",
+        lambda f: f["broken"] + f["missing"],
+        "<=",
+        0,
+    ),
+    ("one_file", "an image over HTTP, of nginx's rate", lambda f: f.get("of_nginx", 1), ">=", 0.3),
+    ("chunks", "1 MB over MQTT in parts of 1 kB, alone, seconds", lambda f: f["alone_s"], "<=", 20),
+    ("chunks", "20 at once: spread of their times", lambda f: f["spread"], "<=", 0.2),
+    ("chunks", "images that arrived broken", lambda f: f["broken"], "<=", 0),
 ]
 
 

@@ -237,3 +237,26 @@ async def mosquitto(devices: int) -> AsyncIterator[Server]:
         program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin") or "mosquitto"
         async with running(server, program, "-c", str(data / "conf")):
             yield server
+
+
+@asynccontextmanager
+async def nginx(image: bytes) -> AsyncIterator[Server | None]:
+    """Debian's nginx with one file, `/image`; None where it is not installed."""
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if program is None:
+        print("nginx is not installed (Debian: nginx-light); the ratio to it is left out.", file=sys.stderr)
+        yield None
+        return
+    async with folder("nginx") as data:
+        (port,) = free_ports(1)
+        (data / "image").write_bytes(image)
+        data.chmod(0o755)
+        (data / "conf").write_text(
+            f"daemon off; pid {data}/pid; error_log {data}/errors; events {{}}\nhttp {{ access_log off; "
+            f"sendfile on; client_body_temp_path {data}/body; proxy_temp_path {data}/proxy; "
+            f"fastcgi_temp_path {data}/fast; uwsgi_temp_path {data}/uw; scgi_temp_path {data}/scgi; "
+            f"server {{ listen 127.0.0.1:{port}; root {data}; }} }}\n"
+        )
+        server = Server("nginx", 0, port, [], data)
+        async with running(server, program, "-c", str(data / "conf"), "-e", str(data / "errors")):
+            yield server

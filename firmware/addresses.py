@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from urllib.parse import urlsplit
 
+import msgspec
+
 from firmware.surroundings import POOLS, AnyAddress, Surroundings, local_address, resolved, surroundings
+from gateway.core.events import Hub, ModuleRemoved, SessionOpened
 from gateway.core.values import Module
 from gateway.settings import Settings
 
@@ -28,6 +31,7 @@ class Addresses:
         self._settings = settings
         self._around = around or surroundings()
         self._named: tuple[AnyAddress, ...] = ()
+        self._seen: dict[str, str] = {}
         self.http_port = settings.http_port
 
     async def load(self) -> None:
@@ -36,7 +40,20 @@ class Addresses:
         if host and _literal(host) is None:
             self._named = await asyncio.to_thread(resolved, host)
 
+    def watch(self, hub: Hub) -> None:
+        """Go by the address a module has now, not by the one it registered from."""
+        hub.subscribe(SessionOpened, self._session_opened)
+        hub.subscribe(ModuleRemoved, self._module_removed)
+
+    def _session_opened(self, event: SessionOpened) -> None:
+        if event.address:
+            self._seen[event.module_id] = event.address
+
+    def _module_removed(self, event: ModuleRemoved) -> None:
+        self._seen.pop(event.module.id, None)
+
     def advertised(self, module: Module) -> Address:
+        module = msgspec.structs.replace(module, address=self._seen.get(module.id, module.address))
         if self._settings.public_url:
             url = self._settings.url
             problem = self._public_problem(_host(url), module)

@@ -87,6 +87,7 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
         probation_s=settings.probation, retry_s=settings.update_retry, monotonic_s=monotonic_s,
     )  # fmt: skip
     addresses = Addresses(settings)
+    addresses.watch(hub)
     links, reader, probing = Links(settings.signing_key()), Reader(images), Probing(store)
     offers = Offers(addresses, registry, images, ledger, course, links, reader, probing)
     assignments = Assignments(registry, images, signing, ledger, offers)

@@ -163,7 +163,7 @@ class Uplink:
         if isinstance(principal, Stranger):
             self._addresses[principal.nonce] = address
         elif (module := self._own(principal)) is not None:
-            self._core.presence.session_opened(module, "mqtt")
+            self._core.presence.session_opened(module, "mqtt", address)
 
     def disconnected(self, client_id: str, principal: Principal, reason: str) -> None:
         if isinstance(principal, Stranger) and reason != "takeover":

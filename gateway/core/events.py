@@ -125,9 +125,10 @@ class FirmwareReported(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened(Event):
-    """A module has a new session on some transport, as it has after a reboot."""
+    """A module has a new session on some transport, as it has after a reboot; `address`: if it is known."""
 
     module_id: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)

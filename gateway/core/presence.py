@@ -103,9 +103,9 @@ class PresenceBook:
             entry.wake_in_s = None
             self._set(module.id, entry, "online", reason)
 
-    def session_opened(self, module: Module, session: str) -> None:
+    def session_opened(self, module: Module, session: str, address: str = "") -> None:
         (self._entries.get(module.id) or self._entry(module)).sessions.add(session)
-        self._hub.publish(SessionOpened(module.id))
+        self._hub.publish(SessionOpened(module.id, address))
 
     def session_closed(self, module_id: str, session: str, reason: str) -> None:
         """The transport's session ended; a sleeping module stays asleep.
