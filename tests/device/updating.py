@@ -193,12 +193,15 @@ class Gateway(StandIn):
         self.offered: dict[str, object] | None = None
         self.image = b""
         self.asked: list[int] = []
+        self.ignores_the_new = False  # no answer to the hello of what came as an update
         self.meddle: Callable[[int, Sent], None] = lambda offset, sent: None
         super().__init__(port)
 
     def _message(self, client, userdata, message) -> None:
-        super()._message(client, userdata, message)
         id, *words = message.topic.removeprefix(self.root + "/").split("/")
+        if words == ["up", "register"] and b"digest" in message.payload and self.ignores_the_new:
+            return
+        super()._message(client, userdata, message)
         if words == ["up", "chunk"]:
             self._chunk(id, json.loads(message.payload))
         elif words == ["up", "register"] and self.offered:

@@ -79,7 +79,8 @@ class Updates:
             return
         try:
             self._offer = await self._accepted(said)
-            await self._carry_out(self._offer)
+            if not self._done_already(self._offer):
+                await self._carry_out(self._offer)
         except Stopped as stopped:
             self._say(f"update {self._offer.job} is off")
             if stopped.forget:
@@ -118,10 +119,12 @@ class Updates:
         fetching.forget()
         self._known.pop("digest", None)
 
+    def _done_already(self, offer):
+        """The image runs: our hello has told the gateway, or is about to."""
+        return self._slots.image().get("digest") == "sha256:" + offer.digest
+
     async def _carry_out(self, offer):
         self._say(f"update to {offer.serial} ({offer.version})")
-        if self._slots.image().get("digest") == "sha256:" + offer.digest:
-            raise Unfit("this is what runs already")
         if fetching.kept() > offer.size:
             fetching.forget()
         if not fetching.kept():
