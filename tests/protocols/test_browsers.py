@@ -6,6 +6,7 @@ from typing import Any
 from tests.dialects.mqttsocket import MqttSocket
 from tests.dialects.pysocket import PySocket
 from tests.dialects.world import Person, World, barrier, form_token
+from tests.gateway_process import wait_until
 
 from .script import Keys, Script
 
@@ -17,6 +18,8 @@ FIGURES = (
     "usersOnline", "browsers", "total", "online", "offline", "pending", "waiting", "messagesPerSecond",
     "cpuPercent", "memoryMb", "loopLagMs", "uptimeS",
 )  # fmt: skip
+# How far a rollout is, and whose it is.
+OF_ROLLOUT = ("wave_since", "waves", "counts", "progress", "by")
 
 
 class Stage:
@@ -55,6 +58,7 @@ def test_everything_on_the_page(world: World, keep: Keep) -> None:
     device = the_module_comes(stage)
     live(stage, device)
     commands(stage)
+    updates(stage)
     changes_of_the_module(stage, device)
     sessions(stage)
     house(stage)
@@ -146,6 +150,20 @@ def commands(stage: Stage) -> None:
         stage.hears("moduleCommandUpdated", "commandUpdated")
     stage.says("sendModuleCommand", "moduleCommand", command="explode")
     stage.hears("commandError", "commandError")
+
+
+def updates(stage: Stage) -> None:
+    """Assigned while the module does not listen for offers, taken back, and once more by a rollout."""
+    call, fields = stage.world.call, {"serial": "porch-1", "version": "1.0", "type": "7"}
+    image = call("POST", "/firmware", 201, data=fields, files={"file": ("porch.bin", b"x" * 264)})
+    call("PUT", f"/modules/{ID}/firmware", json={"firmware_id": image["id"]})
+    stage.hears("firmwareJobUpdated", "jobUpdated", ("due", "by"))
+    call("PUT", f"/modules/{ID}/firmware", json={"firmware_id": None})
+    plan = {"name": "May", "firmware_id": image["id"], "modules": [ID]}
+    rollout = call("POST", "/rollouts", 201, json=plan)["id"]
+    stage.admin_hears("firmwareRolloutUpdated", "rolloutUpdated", OF_ROLLOUT)
+    call("POST", f"/rollouts/{rollout}/cancel")
+    wait_until(lambda: not stage.world.module(ID)["assigned_firmware"], "it is taken back", 20)
 
 
 def changes_of_the_module(stage: Stage, device: MqttSocket) -> None:

@@ -11,6 +11,7 @@ from tests.dialects.pysocket import PySocket
 from tests.dialects.talker import PATIENCE_S
 from tests.dialects.transports import SILENCE_S
 from tests.dialects.world import World
+from tests.gateway_process import wait_until
 
 from .matching import ABSENT
 from .script import Script
@@ -18,8 +19,17 @@ from .script import Script
 Keep = Callable[[Any], Any]
 
 
+IMAGE = bytes(i * 7 % 256 for i in range(264))
+
+
 class Line(MqttSocket):
-    """Over MQTT; a text is sent as it is, not as JSON, and retained."""
+    """Over MQTT; a text is sent as it is, not as JSON, and retained. Parts of images come as digits."""
+
+    def _message(self, client: Any, userdata: Any, message: Any) -> None:
+        if "/chunk/" in message.topic:
+            self.note(message.topic.removeprefix(ROOT), message.payload.hex())
+        else:
+            super()._message(client, userdata, message)
 
     def say(self, event: str, *args: Any) -> None:
         if args and isinstance(args[0], str):
@@ -35,6 +45,7 @@ def test_everything_on_the_page(world: World, keep: Keep) -> None:
     readings(script, world, keep, module)
     commands(script, world, keep, module)
     asked(script, world, keep, module)
+    updates(script, world, module)
     programs(script, world, keep, module)
     end(script, world, module)
     script.complete()
@@ -131,6 +142,42 @@ def asked(script: Script, world: World, keep: Keep, module: Line) -> None:
     script.hear(controller, "askReply", "askReply ended", "STRIP-1/ask/color/reply")
     script.say(controller, "ask", "ask", "STRIP-1/ask/explode")
     script.hear(controller, "askReply", "askReply refused", "STRIP-1/ask/explode/reply")
+
+
+def updates(script: Script, world: World, module: Line) -> None:
+    """Fails, is taken back, is assigned anew and rolled back."""
+    fields = {"serial": "strip-1.5.0", "version": "1.5.0", "type": "0", "hardware": "esp32-s3"}
+    image = world.call("POST", "/firmware", 201, data=fields, files={"file": ("strip.bin", IMAGE)})
+
+    def says(name: str) -> None:
+        script.say(module, "upFirmware", name, "STRIP-1/up/firmware")
+
+    def offered(name: str) -> str:
+        for what in ("job", "hmac"):
+            script.forget(what)
+        wish = {"firmware_id": image["id"]}
+        job = world.call("PUT", "/modules/STRIP-1/firmware", json=wish)["job"]
+        told = script.hear(module, "downFirmware", name, "STRIP-1/down/firmware", ("url", "issued"))
+        assert told["job"] == job["id"]
+        return job["id"]
+
+    def becomes(job: str, state: str) -> None:
+        wait_until(lambda: world.call("GET", f"/firmware/jobs/{job}")["state"] == state, state, PATIENCE_S)
+
+    job = offered("offer first")
+    says("updateWord first")
+    script.say(module, "upChunk", "chunkRequest", "STRIP-1/up/chunk")
+    script.hear(module, "downChunk", "chunk", f"STRIP-1/down/chunk/{job}/256")
+    for word in ("progress", "downloaded", "verified", "installing"):
+        says(f"updateWord {word}")
+    becomes(job, "installing")
+    says("updateWord failed")
+    becomes(job, "assigned")
+    world.call("POST", f"/firmware/jobs/{job}/cancel")
+    script.hear(module, "downFirmware", "abort", "STRIP-1/down/firmware")
+    job = offered("offer later")
+    says("updateWord rolledBack")
+    becomes(job, "rolled_back")
 
 
 def programs(script: Script, world: World, keep: Keep, module: Line) -> None:
