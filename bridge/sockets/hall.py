@@ -9,7 +9,7 @@ import socketio
 
 from bridge.sockets.compat import Compat
 from bridge.sockets.speaker import Speaker
-from bridge.sockets.strangers import Strangers
+from bridge.sockets.strangers import TOO_MANY, Strangers, address_of
 from gateway.core.limits import Throttle
 
 log = logging.getLogger(__name__)
@@ -85,11 +85,11 @@ class Hall:
             group.create_task(self.strangers.run())
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any = None) -> None:
-        client = environ.get("asgi.scope", {}).get("client")
-        address = client[0] if client else ""
+        address = address_of(environ)
+        self.strangers.joined(self._sio.manager.eio_sid_from_sid(sid, "/"))
         known = any([knows(sid, environ, auth) for knows in self._arrivals])
         if not known and not self.strangers.enter(sid, address):
-            raise socketio.exceptions.ConnectionRefusedError("Too many connections wait to log in.")
+            raise socketio.exceptions.ConnectionRefusedError(TOO_MANY)
         self._addresses[sid] = address
 
     async def _disconnect(self, sid: str, reason: str = "") -> None:

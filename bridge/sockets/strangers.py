@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import socketio
@@ -14,6 +15,10 @@ REFUSED_S = 10.0
 # In all, and from one address, so that one house cannot keep the others out.
 MOST_STRANGERS = 2000
 MOST_OF_ADDRESS = 250
+# The same for connections that have not said anything of Socket.IO yet, as all do for a moment.
+MOST_SILENT = 4000
+MOST_SILENT_OF_ADDRESS = 1000
+TOO_MANY = "Too many connections wait to log in."
 SWEEP_S = 1.0
 
 
@@ -26,8 +31,11 @@ class Strangers:
         self._address: dict[str, str] = {}
         self._of_address: Counter[str] = Counter()
         self._hurried: set[str] = set()
-        self._silent_since_s: dict[str, float] = {}
+        self._silent: dict[str, tuple[str, float]] = {}
+        self._silent_of: Counter[str] = Counter()
         self.refused = 0
+        self._open = sio.eio.handlers["connect"]
+        sio.eio.on("connect", self._arrives)
 
     def enter(self, sid: str, address: str) -> bool:
         """Let one more stay for a while; False when there are too many, in all or from there."""
@@ -38,6 +46,27 @@ class Strangers:
         self._of_address[address] += 1
         self._due_s[sid] = _now_s() + STRANGER_S
         return True
+
+    async def _arrives(self, engine_sid: str, environ: Mapping[str, Any]) -> Any:
+        """A connection below Socket.IO opens; the library refuses it with the sentence that is returned."""
+        address = address_of(environ)
+        if len(self._silent) >= MOST_SILENT or self._silent_of[address] >= MOST_SILENT_OF_ADDRESS:
+            self.refused += 1
+            return TOO_MANY
+        self._falls_silent(engine_sid, address)
+        return await self._open(engine_sid, environ)
+
+    def _falls_silent(self, engine_sid: str, address: str) -> None:
+        self._silent[engine_sid] = (address, _now_s())
+        self._silent_of[address] += 1
+
+    def joined(self, engine_sid: str) -> None:
+        """It speaks Socket.IO, or is gone."""
+        if (silent := self._silent.pop(engine_sid, None)) is not None:
+            address, _ = silent
+            self._silent_of[address] -= 1
+            if not self._silent_of[address]:
+                del self._silent_of[address]
 
     def __contains__(self, sid: str) -> bool:
         return sid in self._due_s
@@ -69,14 +98,23 @@ class Strangers:
             await asyncio.sleep(SWEEP_S)
 
     async def _sweep_silent(self) -> None:
-        """Close connections that are open but have not joined the default namespace in time."""
+        """Close connections that are open and for some time not, or no more, in the default namespace."""
         engine: Any = self._sio.eio
-        silent = [sid for sid in engine.sockets if self._sio.manager.sid_from_eio_sid(sid, "/") is None]
-        now_s = _now_s()
-        self._silent_since_s = {sid: self._silent_since_s.get(sid, now_s) for sid in silent}
-        for sid, since_s in self._silent_since_s.items():
-            if now_s - since_s > STRANGER_S:
+        for sid in [sid for sid in engine.sockets if sid not in self._silent and not self._is_in(sid)]:
+            self._falls_silent(sid, address_of(self._sio.environ.get(sid, {})))
+        for sid, (_, since_s) in list(self._silent.items()):
+            if sid not in engine.sockets or self._is_in(sid):
+                self.joined(sid)
+            elif _now_s() - since_s > STRANGER_S:
                 await hang_up(engine, sid)
+
+    def _is_in(self, engine_sid: str) -> bool:
+        return self._sio.manager.sid_from_eio_sid(engine_sid, "/") is not None
+
+
+def address_of(environ: Mapping[str, Any]) -> str:
+    client = environ.get("asgi.scope", {}).get("client")
+    return str(client[0]) if client else ""
 
 
 def _now_s() -> float:

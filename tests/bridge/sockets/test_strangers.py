@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 import socketio
 
@@ -46,3 +47,34 @@ async def test_who_says_nothing_valid_is_sent_away_and_who_goes_on_asking_stays(
                 await asyncio.sleep(0.5)
             assert silent.gone.is_set() and babbling.gone.is_set()
             assert not patient.gone.is_set()
+
+
+async def knock(http):
+    """A handshake that says nothing of Socket.IO afterwards."""
+    return (await http.get("/socket.io/", params={"EIO": "4", "transport": "polling"})).status_code
+
+
+async def comes_true(ask, wanted):
+    for _ in range(60):
+        if await ask() == wanted:
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"it never became {wanted}")
+
+
+async def test_connections_that_never_join_are_few_for_an_address_and_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("bridge.sockets.strangers.MOST_SILENT_OF_ADDRESS", 3)
+    monkeypatch.setattr("bridge.sockets.strangers.STRANGER_S", 3.0)
+    async with open_house(tmp_path) as house, serve(house) as address:
+        _, token = await approved(house.core, "M")
+        # Whoever joins at once does not count among them, however many there are.
+        async with tab(address) as first, tab(address), tab(address), tab(address):
+            async with httpx.AsyncClient(base_url=address) as http:
+                assert [await knock(http) for _ in range(5)] == [200, 200, 200, 401, 401]
+                assert await refused(address)
+                # Who is there goes on, and the places come back when the silent ones are sent away.
+                await first.say("module.register", {"token": token})
+                await first.hear("module.register")
+                await comes_true(lambda: knock(http), 200)
+            await comes_true(lambda: refused(address), False)
+            assert not first.gone.is_set()
