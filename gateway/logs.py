@@ -17,6 +17,11 @@ def _plain(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typi
     }
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that an answer was cut short: only downloads are, on purpose, when the right to them ends."""
+    return not record.getMessage().startswith("ASGI callable returned without completing response")
+
+
 def configure(log_format: str) -> None:
     """Send everything to standard error as `text` or `json`."""
     shared: list[structlog.typing.Processor] = [
@@ -45,3 +50,4 @@ def configure(log_format: str) -> None:
     # what matters of it is counted by ours.
     for name in ("amqtt", "transitions", "engineio", "socketio", "uvicorn", "uvicorn.error", "peewee"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)

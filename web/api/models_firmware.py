@@ -79,7 +79,9 @@ class VendorKeyIn(Model):
 
 
 class AssignmentIn(Model):
-    firmware_id: int | None = Field(ge=1, le=MAX_REF, description="null: nothing is assigned any more")
+    firmware_id: int | None = Field(
+        ge=1, le=MAX_REF, strict=True, description="null: nothing is assigned any more"
+    )
     not_before: int | None = Field(None, ge=0, le=10**14, description="UTC ms; at once unless told")
     override: bool = Field(False, description="Admins: although something speaks against it")
 
@@ -168,7 +170,7 @@ class RolloutIn(Model):
     """Exactly one of `modules`, `group` and `type` says who gets the image."""
 
     name: str = Field(min_length=1, max_length=MAX_TEXT)
-    firmware_id: int = Field(ge=1, le=MAX_REF)
+    firmware_id: int = Field(ge=1, le=MAX_REF, strict=True)
     modules: list[str] | None = Field(None, max_length=10_000)
     group: str | None = Field(None, max_length=MAX_TEXT)
     type: int | None = Field(None, ge=0)
