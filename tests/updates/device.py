@@ -22,6 +22,7 @@ from tests.conformance.client import Client, Closed
 from tests.conformance.packets import Publish, ServerFault
 
 RETRY_S, TURN_S, ANSWER_S = 0.1, 0.01, 15.0
+GONE = (404, 409, 410)
 SAY_EVERY = 64 * 1024
 SAY_EVERY_S = 5.0
 PROBE = bytes(number * 7 % 256 for number in range(1024))
@@ -112,6 +113,8 @@ class Board(threading.Thread):
         self.installs: list[str] = []
         self.begun: list[tuple[str, int]] = []  # job and offset of each start of a download
         self.refused: list[str] = []
+        self.gone: list[str] = []  # jobs whose image was not there any more
+        self.needless: list[str] = []  # jobs for what it runs already
         self.words: list[dict[str, Any]] = []
         self.hellos: list[tuple[float, str]] = []
         self.faults: list[str] = []
@@ -122,12 +125,12 @@ class Board(threading.Thread):
         self._away = threading.Event()
         self._hold = self.manner.hold
         self._cuts = deque(self.manner.cuts)
-        self._failures = self.manner.failures
+        self.failures = self.manner.failures
         self._gave_up: set[str] = set()
         self._issued = 0
         self._course: Course | None = None
         self._reboot = False
-        self._line: Client | None = None
+        self.line: Client | None = None
         self._greeted_at = 0.0
 
     # Its life
@@ -139,14 +142,14 @@ class Board(threading.Thread):
                     self._session()
                 except (OSError, Closed) as error:
                     self.errors.append(repr(error))
-            self._line = None
+            self.line = None
             self._stopping.wait(RETRY_S)
 
     def _session(self) -> None:
         words: dict[str, Any] = {"user": self.id, "password": self.token.encode()}
         will = mqtt.Will(self._topic("up/availability"), b"offline", 1, True)
         with Client(self._port, self.id, will=will, **words) as line:
-            self._line = line
+            self.line = line
             try:
                 self._greet(line)
                 while not self._leaves():
@@ -244,7 +247,7 @@ class Board(threading.Thread):
             self.task.offer = offer  # the same again, perhaps with a fresh link
             return
         if offer["digest"] == self.runs.digest:
-            self.faults.append("was offered what it runs")
+            self.needless.append(offer["job"])
             return
         same = self.task is not None and self.task.digest == offer["digest"]
         self.task = Task(offer, self.task.data if self.task is not None and same else bytearray())
@@ -267,8 +270,8 @@ class Board(threading.Thread):
 
     def _publish(self, rest: str, body: dict[str, Any]) -> None:
         """See it acknowledged."""
-        assert self._line is not None
-        self._line.publish(self._topic(rest), json.dumps(body).encode(), qos=1)
+        assert self.line is not None
+        self.line.publish(self._topic(rest), json.dumps(body).encode(), qos=1)
 
     def say(self, task: Task, state: str, **more: Any) -> None:
         word = {"job": task.job, "state": state, "received": len(task.data)} | more
@@ -293,8 +296,8 @@ class Board(threading.Thread):
 
     def _begin(self, task: Task) -> Course:
         yield from self._moment("offered")
-        if self._failures:
-            self._failures -= 1
+        if self.failures:
+            self.failures -= 1
             self.say(task, "failed", error="the flash is worn out")
             self.task = None
             return
@@ -332,8 +335,13 @@ class Board(threading.Thread):
         self.phase = "downloading"
         self.begun.append((task.job, len(task.data)))
         task.said_at, task.said_received = time.monotonic(), len(task.data)
+        if task.data:
+            self.say(task, "downloading")
+            yield
         by_http = self.manner.transport == "http" and task.offer["url"]
         yield from self._by_http(task) if by_http else self._by_mqtt(task)
+        if self.task is not task:
+            return
         digest = "sha256:" + hashlib.sha256(task.data).hexdigest()
         if digest != task.digest:
             self.faults.append(f"{len(task.data)} bytes came with the digest {digest}, not {task.digest}")
@@ -348,6 +356,10 @@ class Board(threading.Thread):
         while len(task.data) < size:
             headers = {"Range": f"bytes={len(task.data)}-"}
             with self._opened(task, headers) as answer:
+                if answer.status_code in GONE:
+                    self.gone.append(task.job)
+                    self.task = None
+                    return
                 if answer.status_code != 206:
                     raise Dropped(f"{answer.status_code} for a part")
                 for piece in answer.iter_bytes(self.manner.piece):
@@ -375,11 +387,11 @@ class Board(threading.Thread):
 
     def ask_chunk(self, job: str, offset: int, length: int) -> bytes:
         """Asked again when no answer came: chunks come with QoS 0."""
-        assert self._line is not None
+        assert self.line is not None
         topic = self._topic(f"down/chunk/{job}/{offset}")
         for _ in range(3):
             ask = json.dumps({"job": job, "offset": offset, "length": length}).encode()
-            self._line.send(mqtt.publish(self._topic("up/chunk"), ask))
+            self.line.send(mqtt.publish(self._topic("up/chunk"), ask))
             answer = self._await(topic)
             if answer is None:
                 continue
@@ -392,21 +404,21 @@ class Board(threading.Thread):
 
     def _await(self, topic: str) -> Publish | None:
         """The answer; an offer or an abort that comes in between is heard after it."""
-        assert self._line is not None
+        assert self.line is not None
         later: list[Publish] = []
         end = time.monotonic() + ANSWER_S / 3
         try:
             while time.monotonic() < end:
-                while self._line.messages:
-                    message = self._line.messages.popleft()
+                while self.line.messages:
+                    message = self.line.messages.popleft()
                     if message.topic == topic:
                         return message
                     later.append(message)
                 with contextlib.suppress(TimeoutError):
-                    self._line.pump(0.5)
+                    self.line.pump(0.5)
             return None
         finally:
-            self._line.messages.extendleft(reversed(later))
+            self.line.messages.extendleft(reversed(later))
 
     def _received(self, task: Task) -> Course:
         now, got = time.monotonic(), len(task.data)

@@ -1,6 +1,6 @@
 """Rollouts over REST with scripted modules: what every test of them needs."""
 
-from typing import Any
+from typing import Any, Self
 
 from .device import Board
 from .world import ENDED, Updates, eventually
@@ -22,6 +22,13 @@ class Fleet:
         world.online(*self.boards)
         for board in self.boards:
             eventually(lambda id=board.id: self.runs(id) == self.old["serial"], "what it runs is known")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for board in self.boards:
+            board.stop()
 
     def runs(self, id: str) -> str | None:
         return self.world.module(id)["current_firmware"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from .device import MOMENTS, Board
 from .rollouts import Fleet, begin, ends, members
@@ -15,7 +14,7 @@ from .world import BELL_TYPE, ENDED, Updates, content, eventually, open_updates
 
 SIZE = 200_000
 MANY = 50
-QUIET_S = 2.0
+WAYS = ("http", "mqtt")
 REACHED = {"rebooted": ("rebooted", "installing"), "downloading": ("held",)}
 
 
@@ -35,48 +34,50 @@ def confirmed_once(world: Updates, board: Board, job: dict[str, Any]) -> None:
     assert kept["id"] == job["id"]
 
 
-@pytest.mark.parametrize("transport", ["http", "mqtt"])
-def test_kill9_in_every_state(tmp_path: Path, transport: str) -> None:
-    """A module in each of them, and those that have ended; all go on after the same kill."""
+def test_kill9_in_every_state(tmp_path: Path) -> None:
+    """A module in each of them, by either way, and those that have ended; all go on after the same kill."""
     with open_updates(tmp_path, probation=2) as world:
         old, new, bad = world.image(), world.image(SIZE), world.image()
-        boards = {moment: world.board(old, transport=transport, hold=moment) for moment in MOMENTS[:-1]}
-        boards["rebooted"] = world.board(old, transport=transport, hold="installing")
-        boards["assigned"] = world.board(old, transport=transport, starts=False)
+        waiting: dict[tuple[str, str], Board] = {}
+        for way in WAYS:
+            for moment in MOMENTS[:-1]:
+                waiting[moment, way] = world.board(old, transport=way, hold=moment)
+            # Killed between its coming back and its confirmation.
+            waiting["rebooted", way] = world.board(old, transport=way, hold="installing")
+            waiting["assigned", way] = world.board(old, transport=way, starts=False)
         done = {
             "confirmed": world.board(old), "failed": world.board(old, failures=99),
             "cancelled": world.board(old, hold="offered"),
             "rolled_back": world.board(old, bad_images=frozenset({bad["digest"]})),
         }  # fmt: skip
-        world.online(*done.values(), *(board for board in boards.values() if board.is_alive()))
-        jobs = {name: world.assign(board.id, new) for name, board in boards.items()}
+        world.online(*(board for board in world.boards if board.is_alive()))
         ended = {name: world.assign(board.id, bad) for name, board in done.items()}
+        jobs = {name: world.assign(board.id, new) for name, board in waiting.items()}
         eventually(lambda: done["cancelled"].offers, "an offer")
         world.call("POST", f"/firmware/jobs/{ended['cancelled']['id']}/cancel")
         for name, job in ended.items():
             world.until(job, name, within_s=60)
-        for name, board in boards.items():
-            if name != "assigned":
-                eventually(lambda b=board, n=name: reached(b, n), f"{name}: {board.phase}", 60)
-        # The last one: killed between its coming back and its confirmation.
-        last = boards["rebooted"]
-        last.release()
-        eventually(lambda: len(last.hellos) > 1, "it has come back")
+        for (moment, way), board in waiting.items():
+            if moment != "assigned":
+                eventually(lambda b=board, m=moment: reached(b, m), f"{moment} by {way}: {board.phase}", 60)
+        for way in WAYS:
+            waiting["rebooted", way].release()
+        eventually(lambda: all(len(waiting["rebooted", way].hellos) > 1 for way in WAYS), "they came back")
         before = {name: world.job(job)["state"] for name, job in jobs.items()}
-        for name in ("assigned", "offered", "downloading", "verified", "installing"):
-            assert before[name] == name or (name == "verified" and before[name] == "verified"), before
+        for (moment, way), state in before.items():
+            assert state == {"rebooted": "installing"}.get(moment, moment), (moment, way, state)
         again(world)
         for name, job in jobs.items():
             state = world.job(job)["state"]
             assert state == before[name] or state not in ENDED, (name, before[name], state)
         for name, job in ended.items():
             assert world.job(job)["state"] == name
-        boards["assigned"].start()
-        for board in boards.values():
+        for (moment, _), board in waiting.items():
+            if moment == "assigned":
+                board.start()
             board.release()
-        for name, board in boards.items():
+        for name, board in waiting.items():
             confirmed_once(world, board, jobs[name])
-        time.sleep(QUIET_S / 2)
         for name, job in ended.items():
             assert world.job(job)["state"] == name
             assert done[name].jobs == [job["id"]] and len(done[name].installs) <= 1, name
@@ -86,19 +87,21 @@ def reached(board: Board, moment: str) -> bool:
     return board.phase in REACHED.get(moment, (moment,))
 
 
-@pytest.mark.parametrize("transport", ["http", "mqtt"])
-def test_a_kill_right_after_each_word(tmp_path: Path, transport: str) -> None:
-    """What was acknowledged to the module is kept: killed at once after each word, it goes on from there."""
+def test_a_kill_right_after_each_word(tmp_path: Path) -> None:
+    """What was acknowledged to a module is kept: killed at once after each word, it goes on from there."""
     with open_updates(tmp_path) as world:
-        board = world.board(world.image(), transport=transport, hold="offered")
-        job = world.assign(board.id, world.image(50_000))
+        old, new = world.image(), world.image(50_000)
+        boards = [world.board(old, transport=way, hold="offered") for way in WAYS]
+        jobs = [world.assign(board.id, new) for board in boards]
         for here, further in itertools.pairwise(MOMENTS):
-            eventually(lambda now=here: reached(board, now), f"{here}, not {board.phase}")
+            eventually(lambda now=here: all(reached(board, now) for board in boards), f"they are {here}")
             again(world)
-            eventually(lambda: board._line is not None, "it is back")
-            assert world.job(job)["state"] not in ENDED
-            board.hold(further)
-        confirmed_once(world, board, job)
+            eventually(lambda: all(board.line is not None for board in boards), "they are back")
+            for board, job in zip(boards, jobs, strict=True):
+                assert world.job(job)["state"] not in ENDED
+                board.hold(further)
+        for board, job in zip(boards, jobs, strict=True):
+            confirmed_once(world, board, job)
 
 
 def test_a_kill_during_an_upload(tmp_path: Path) -> None:

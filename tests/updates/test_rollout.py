@@ -9,16 +9,20 @@ import pytest
 from .rollouts import PLAN, Fleet, begin, do, ends, members, rollout_of, under_way
 from .world import GENERIC, Updates, eventually
 
-FLEET, STOP, AT_ONCE = 12, 2, 3
+FLEET, FEW, STOP, AT_ONCE = 12, 5, 2, 3
 QUIET_S = 1.5
 
 
 @pytest.fixture
 def fleet(world: Updates) -> Any:
-    made = Fleet(world, FLEET)
-    yield made
-    for board in made.boards:
-        board.stop()
+    with Fleet(world, FLEET) as made:
+        yield made
+
+
+@pytest.fixture
+def few(world: Updates) -> Any:
+    with Fleet(world, FEW) as made:
+        yield made
 
 
 def test_a_good_image_reaches_everybody(world: Updates, fleet: Fleet) -> None:
@@ -35,7 +39,8 @@ def test_a_good_image_reaches_everybody(world: Updates, fleet: Fleet) -> None:
             later = [board for board in fleet.boards if board is not canary and board.offers]
             assert not later or members(world, rollout)[canary.id] == "confirmed", "before the canary was"
         time.sleep(0.05)
-    assert rollout_of(world, rollout)["state"] == "done", rollout_of(world, rollout)
+    end = rollout_of(world, rollout)
+    assert end["state"] == "done", f"{end['reason']} {end['members']}"
     assert 1 <= most <= AT_ONCE
     assert set(members(world, rollout).values()) == {"confirmed"}
     assert {fleet.runs(id) for id in fleet.ids} == {image["serial"]}
@@ -61,7 +66,8 @@ def test_a_bad_image_stops_at_the_threshold(world: Updates, fleet: Fleet, on_sto
     # Good ones that came in between do not count: each bad one can have met up to so many.
     bad_ones = [id for id in fleet.installed(bad) if id in fleet.ids[::2]]
     assert STOP <= len(bad_ones) <= STOP + AT_ONCE - 1
-    assert states.count("rolled_back") == len(bad_ones)
+    # One that went back by itself has nothing to be reverted; it may be called either.
+    assert len(bad_ones) <= states.count("rolled_back") + states.count("reverted")
     assert len(fleet.offered(bad)) < FLEET
     assert "2" in rollout_of(world, rollout)["reason"] or rollout_of(world, rollout)["reason"]
 
@@ -79,78 +85,78 @@ def test_a_bad_image_stops_all_of_it(world: Updates, fleet: Fleet) -> None:
     assert under_way(world, rollout) == []
 
 
-def test_a_bad_canary_stops_the_rest(world: Updates, fleet: Fleet) -> None:
+def test_a_bad_canary_stops_the_rest(world: Updates, few: Fleet) -> None:
     bad = world.image()
-    canary = fleet.boards[0]
+    canary = few.boards[0]
     canary.manner = type(canary.manner)(bad_images=frozenset({bad["digest"]}))
     waves = [{"modules": [canary.id]}, {"rest": True}]
-    rollout = begin(world, fleet, bad, waves=waves, stop={"count": 5}, on_stop="pause")
+    rollout = begin(world, few, bad, waves=waves, stop={"count": 5}, on_stop="pause")
     eventually(lambda: members(world, rollout)[canary.id] == "rolled_back", "the canary came back")
     time.sleep(QUIET_S)
-    assert fleet.offered(bad) == [canary.id]
+    assert few.offered(bad) == [canary.id]
     assert rollout_of(world, rollout)["state"] in ("stopped", "paused")
 
 
-def test_pause_and_resume(world: Updates, fleet: Fleet) -> None:
+def test_pause_and_resume(world: Updates, few: Fleet) -> None:
     image = world.image()
-    for board in fleet.boards:
+    for board in few.boards:
         board.hold("downloading")
-    rollout = begin(world, fleet, image, concurrency=2)
-    eventually(lambda: len(fleet.offered(image)) == 2, "two are offered")
+    rollout = begin(world, few, image, concurrency=2)
+    eventually(lambda: len(few.offered(image)) == 2, "two are offered")
     do(world, rollout, "pause")
     assert rollout_of(world, rollout)["state"] == "paused"
-    for board in fleet.boards:
+    for board in few.boards:
         board.release()
     time.sleep(QUIET_S)
-    assert len(fleet.offered(image)) == 2, "it went on while it was paused"
+    assert len(few.offered(image)) == 2, "it went on while it was paused"
     do(world, rollout, "resume")
     ends(world, rollout, "done")
-    assert {len(board.installs) for board in fleet.boards} == {1}
+    assert {len(board.installs) for board in few.boards} == {1}
 
 
-def test_cancel(world: Updates, fleet: Fleet) -> None:
+def test_cancel(world: Updates, few: Fleet) -> None:
     image = world.image()
-    for board in fleet.boards:
+    for board in few.boards:
         board.hold("downloading")
-    rollout = begin(world, fleet, image, concurrency=2)
-    eventually(lambda: sum(board.phase == "held" for board in fleet.boards) == 2, "two are half-way")
+    rollout = begin(world, few, image, concurrency=2)
+    eventually(lambda: sum(board.phase == "held" for board in few.boards) == 2, "two are half-way")
     do(world, rollout, "cancel")
     ends(world, rollout, "cancelled")
-    eventually(lambda: sum(len(board.aborts) for board in fleet.boards) >= 2, "they are told", 10)
-    for board in fleet.boards:
+    eventually(lambda: sum(len(board.aborts) for board in few.boards) >= 2, "they are told", 10)
+    for board in few.boards:
         board.release()
     time.sleep(QUIET_S)
-    assert fleet.installed(image) == [] and len(fleet.offered(image)) == 2
+    assert few.installed(image) == [] and len(few.offered(image)) == 2
     assert under_way(world, rollout) == []
     assert "running" not in members(world, rollout).values()
 
 
-def test_retry_those_that_failed(world: Updates, fleet: Fleet) -> None:
+def test_retry_those_that_failed(world: Updates, few: Fleet) -> None:
     image = world.image()
-    weak = fleet.boards[:2]
+    weak = few.boards[:2]
     for board in weak:
         board.manner = type(board.manner)(bad_images=frozenset({image["digest"]}))
-    rollout = begin(world, fleet, image, stop={"count": 9}, success_percent=50)
+    rollout = begin(world, few, image, stop={"count": 9}, success_percent=50)
     eventually(
-        lambda: sorted(members(world, rollout).values()) == ["confirmed"] * 10 + ["rolled_back"] * 2,
-        f"ten and two: {members(world, rollout)}", 40,
+        lambda: sorted(members(world, rollout).values()) == ["confirmed"] * 3 + ["rolled_back"] * 2,
+        f"three and two: {members(world, rollout)}", 40,
     )  # fmt: skip
     for board in weak:
         board.manner = type(board.manner)()
-    do(world, rollout, "retry")
+    do(world, rollout, "retry", override=True)
     eventually(lambda: set(members(world, rollout).values()) == {"confirmed"}, "all of them", 40)
-    assert {len(board.installs) for board in fleet.boards[2:]} == {1}, "it was done again where it had worked"
+    assert {len(board.installs) for board in few.boards[2:]} == {1}, "it was done again where it had worked"
 
 
-def test_revert_all(world: Updates, fleet: Fleet) -> None:
+def test_revert_all(world: Updates, few: Fleet) -> None:
     image = world.image()
-    rollout = begin(world, fleet, image, concurrency=6)
+    rollout = begin(world, few, image)
     ends(world, rollout, "done")
     do(world, rollout, "revert")
     eventually(lambda: rollout_of(world, rollout)["state"] == "reverted", "it is reverted", 40)
     assert set(members(world, rollout).values()) == {"reverted"}
-    assert {fleet.runs(id) for id in fleet.ids} == {fleet.old["serial"]}
-    assert {tuple(board.installs) for board in fleet.boards} == {(image["digest"], fleet.old["digest"])}
+    assert {few.runs(id) for id in few.ids} == {few.old["serial"]}
+    assert {tuple(board.installs) for board in few.boards} == {(image["digest"], few.old["digest"])}
 
 
 def test_plans_that_make_no_sense(world: Updates) -> None:
@@ -194,8 +200,8 @@ def test_of_another_type_or_in_another_rollout(world: Updates) -> None:
     assert not board.offers
 
 
-def test_actions_that_come_too_late(world: Updates, fleet: Fleet) -> None:
-    rollout = begin(world, fleet, world.image(), concurrency=12)
+def test_actions_that_come_too_late(world: Updates, few: Fleet) -> None:
+    rollout = begin(world, few, world.image(), concurrency=12)
     ends(world, rollout, "done")
     for action in ("pause", "resume", "cancel"):
         answer = world.api.post(f"/rollouts/{rollout['id']}/{action}", json={})
@@ -205,14 +211,14 @@ def test_actions_that_come_too_late(world: Updates, fleet: Fleet) -> None:
     assert httpx.post(f"{world.url}/api/v1/rollouts/{rollout['id']}/revert", json={}).status_code == 401
 
 
-def test_never_both(world: Updates, fleet: Fleet) -> None:
+def test_never_both(world: Updates, few: Fleet) -> None:
     """Two that stand for one another are never under way together."""
-    first, second = fleet.boards[:2]
+    first, second = few.boards[:2]
     image = world.image(60_000)
     for board in (first, second):
         board.manner = type(board.manner)(pace_s=0.05)
     rollout = begin(
-        world, fleet, image, modules=[first.id, second.id], never_both=[[first.id, second.id]], concurrency=5
+        world, few, image, modules=[first.id, second.id], never_both=[[first.id, second.id]], concurrency=5
     )
     while rollout_of(world, rollout)["state"] == "running":
         assert list(members(world, rollout).values()).count("running") < 2

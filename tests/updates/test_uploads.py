@@ -381,6 +381,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("a private mount namespace needs root")
     monkeypatch.setattr(gateway_process, "PASSERELLE", str(program))
     with open_updates(tmp_path) as world:
+        world.expected = "No space left on device"
         first = world.image(MB)
         board = world.board()
         for _ in range(3):
