@@ -19,7 +19,9 @@ class UpdatingDevice:
     `pause_s` after each piece makes a download that people can watch.
     """
 
-    def __init__(self, url: str, port: int, id: str, token: str, *, pause_s: float = 0.0, bad: str = "") -> None:
+    def __init__(
+        self, url: str, port: int, id: str, token: str, *, pause_s: float = 0.0, bad: str = ""
+    ) -> None:
         self.id = id
         self.slot = ("factory-1.0", "")
         self.fetched: list[str] = []

@@ -6,12 +6,12 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from firmware.values import Job
-from gateway.core.errors import Conflict, GatewayError, Invalid, NotFound
+from gateway.core.errors import GatewayError, Invalid, NotFound
 from gateway.core.values import Module
 from web.access import Access
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
-from web.pages.image import assign_to
+from web.pages.image import assign_one
 from web.pages.login import own_path
 from web.pages.module import asked_module, show
 from web.pages.table import Handler, Page
@@ -30,10 +30,8 @@ def chosen_number(visit: Visit, field: str = "image") -> int:
 
 async def assign(visit: Visit, module: Module) -> tuple[str, Notice]:
     image = visit.site.firmware.images.get(chosen_number(visit))
-    _, there, failed = await assign_to(visit, image, [module.id])
-    if failed:
-        raise Conflict(failed[0])
-    said = f"{module.id} runs {image.serial} already." if there else f"{image.serial} is assigned."
+    job = await assign_one(visit, image, module.id)
+    said = f"{module.id} runs {image.serial} already." if job is None else f"{image.serial} is assigned."
     return f"/modules/{module.id}", Notice(said)
 
 

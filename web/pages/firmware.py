@@ -25,9 +25,9 @@ SHOWN_ROLLOUTS = 5
 FIELDS = ("serial", "version", "type", "notes", "hardware", "min_version", "signature")
 # Which field of the form a refusal is about, by the words it is made of; the first that fits.
 _ABOUT = (
-    ("minimum version", "min_version"), ("hardware", "hardware"), ("notes", "notes"),
-    ("signature", "signature"), ("module type", "type"), ("the version", "version"), ("serial", "serial"),
-    ("", "file"),
+    ("the minimum version", "min_version"), ("hardware name", "hardware"), ("kinds of hardware", "hardware"),
+    ("the notes", "notes"), ("signature", "signature"), ("module type", "type"), ("the version", "version"),
+    ("the serial", "serial"), ("there is a firmware", "serial"), ("", "file"),
 )  # fmt: skip
 Action = Callable[[Visit], Awaitable[Notice]]
 

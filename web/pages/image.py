@@ -6,7 +6,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from firmware.house import Firmware
-from firmware.values import Image
+from firmware.values import Image, Job
 from gateway.core.errors import Conflict, GatewayError, Invalid
 from web import localtime
 from web.access import Access
@@ -73,7 +73,9 @@ async def assign(visit: Visit, image: Image) -> tuple[str, Notice]:
     ids = list(dict.fromkeys(visit.texts("id")))
     if not ids:
         raise Invalid("Choose at least one module first.")
-    done, there, failed = await assign_to(visit, image, ids)
+    # A time that is none is said once.
+    _when(visit)
+    done, there, failed = await _assign_all(visit, image, ids)
     if failed and not done and not there:
         raise Conflict(" ".join(failed))
     said = [f"{image.serial} is assigned to {_named(done)}."] if done else []
@@ -81,23 +83,34 @@ async def assign(visit: Visit, image: Image) -> tuple[str, Notice]:
     return f"/firmware/{image.id}", Notice(" ".join(said + failed), "warn" if failed else "good")
 
 
-async def assign_to(visit: Visit, image: Image, ids: list[str]) -> tuple[list[str], list[str], list[str]]:
+async def _assign_all(visit: Visit, image: Image, ids: list[str]) -> tuple[list[str], list[str], list[str]]:
     """Ids that got it, ids that run it already, and sentences about the others."""
-    not_before_ms = localtime.at_ms(visit.text("not_before"), visit.text("zone"))
-    override = visit.text("override") == "yes"
     done: list[str] = []
     there: list[str] = []
     failed: list[str] = []
     for id in ids:
         try:
-            job = await visit.site.firmware.assignments.assign(
-                id, image.id, visit.person, not_before_ms=not_before_ms, override=override
-            )
+            job = await assign_one(visit, image, id)
         except GatewayError as error:
             failed.append(error.message if id in error.message else f"{id[:64]}: {error.message}")
         else:
             (there if job is None else done).append(id)
     return done, there, failed
+
+
+def _when(visit: Visit) -> int | None:
+    return localtime.at_ms(visit.text("not_before"), visit.text("zone"))
+
+
+async def assign_one(visit: Visit, image: Image, id: str) -> Job | None:
+    """As the form says: when, and whether whatever speaks against it."""
+    return await visit.site.firmware.assignments.assign(
+        id,
+        image.id,
+        visit.person,
+        not_before_ms=_when(visit),
+        override=visit.text("override") == "yes",
+    )
 
 
 def _named(ids: list[str]) -> str:

@@ -106,6 +106,7 @@ function tidy() {
   for (const field of document.querySelectorAll("[data-zone]")) if (zone) field.value = field.defaultValue = zone;
   for (const name of document.querySelectorAll("[data-zone-name]")) if (zone) name.textContent = zone === "UTC" ? "UTC" : "your";
   // Without a secure origin browsers give scripts no clipboard; the text can still be selected.
+  for (const button of document.querySelectorAll("[data-choose-go]")) button.hidden = true;
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
   showLatest();
 }
@@ -123,6 +124,9 @@ export function startUpdates(refresh) {
     if (button) copy(button);
     const all = event.target.closest("[data-pick]");
     if (all) for (const box of all.form.querySelectorAll('input[name="id"]:not(:disabled)')) box.checked = all.dataset.pick === "all";
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-choose] select")) event.target.form.requestSubmit();
   });
   onSwap(tidy);
   tidy();
