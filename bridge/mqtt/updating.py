@@ -16,6 +16,8 @@ from gateway.core.values import Module
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 256, 4096
 MAX_OFFSET = 2**40
+# As long as its link. One that is still on its way then is made anew when the module is back.
+OFFER_GOOD_MS = 15 * 60 * 1000
 
 
 class ChunkRequest(msgspec.Struct, frozen=True):
@@ -41,16 +43,17 @@ class Updating:
     # Down
 
     def offer(self, module: Module, offer: Offer) -> bool:
-        return self._tell(module, msgspec.json.encode(offer))
+        return self._tell(module, msgspec.json.encode(offer), offer.issued + OFFER_GOOD_MS)
 
     def abort(self, module: Module, job_id: str) -> bool:
         return self._tell(module, msgspec.json.encode({"job": job_id, "abort": True}))
 
-    def _tell(self, module: Module, payload: bytes) -> bool:
+    def _tell(self, module: Module, payload: bytes, expires_at_ms: int | None = None) -> bool:
         topic = self._topics.of(module.id, words.DOWN_FIRMWARE)
         if not self._link.listens(module.id, topic):
             return False
-        self._link.publish(topic, payload, only_for=ModuleIdentity(module.id, True))
+        only = ModuleIdentity(module.id, True)
+        self._link.publish(topic, payload, expires_at_ms=expires_at_ms, only_for=only)
         return True
 
     # Up

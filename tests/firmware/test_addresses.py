@@ -6,6 +6,7 @@ import pytest
 
 from firmware.addresses import Addresses
 from firmware.surroundings import Surroundings, _routes, local_address, surroundings
+from gateway.core.events import Hub, ModuleRemoved, SessionOpened
 from gateway.core.values import Module
 from gateway.settings import Settings
 
@@ -139,6 +140,22 @@ def test_nothing_is_guessed_for_a_module_nobody_knows_the_way_to(tmp_path):
     for address in ("", "nowhere", "testclient", "1.2.3", "\0"):
         found = advertised(tmp_path, HOUSE, address)
         assert (found.url, "not known" in found.problem) == ("", True)
+
+
+def test_it_goes_by_the_address_a_module_has_now(tmp_path, monkeypatch):
+    ways = {"192.168.1.77": "192.168.1.5", "10.8.0.6": "10.8.0.1"}
+    monkeypatch.setattr("firmware.addresses.local_address", lambda towards: IPv4Address(ways[towards]))
+    hub, addresses = Hub(), Addresses(Settings(data=tmp_path), HOUSE)
+    addresses.watch(hub)
+    moved = module("192.168.1.77")
+    assert "192.168.1.5" in addresses.advertised(moved).url
+    hub.publish(SessionOpened("MC-1", "10.8.0.6"))
+    assert "10.8.0.1" in addresses.advertised(moved).url
+    # A transport that does not know takes nothing back.
+    hub.publish(SessionOpened("MC-1", ""))
+    assert "10.8.0.1" in addresses.advertised(moved).url
+    hub.publish(ModuleRemoved(moved, "deleted", "ann"))
+    assert "192.168.1.5" in addresses.advertised(moved).url
 
 
 def test_a_port_of_any_kind_must_be_told(tmp_path):

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import uvicorn
 
+import gateway.serve
 import web.streaming as streaming
 from firmware.links import LIFETIME_S
 from firmware.probing import PROBE
@@ -421,6 +423,25 @@ async def test_who_reads_nothing_is_cut_off(big: Stand, monkeypatch: pytest.Monk
         with pytest.raises(asyncio.IncompleteReadError):
             await asyncio.wait_for(reader.readexactly(len(BIG)), 60)
     assert big.job.received < len(BIG)
+
+
+async def test_the_kernel_ends_a_connection_that_stands_still(
+    big: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the gateway is served, and for every answer of the web; here after a second."""
+    monkeypatch.setattr(gateway.serve, "STALLED_S", 1)
+    config = uvicorn.Config(big.house.app, host="127.0.0.1", port=0, lifespan="off", log_config=None)
+    server = gateway.serve.Server(config, lambda: None)
+    task = asyncio.create_task(server._serve())
+    await until(lambda: server.started)
+    address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    async with connected(address, big.link, 1024) as reader:
+        assert (await status(reader))[0] == 200
+        await asyncio.sleep(5)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await asyncio.wait_for(reader.readexactly(len(BIG)), 60)
+    server.should_exit = True
+    await task
 
 
 async def test_an_update_that_is_called_off_stops_in_the_middle(big: Stand) -> None:

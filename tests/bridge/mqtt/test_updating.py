@@ -12,6 +12,7 @@ from hashlib import sha256
 import pytest
 
 from bridge.mqtt.limits import Limits
+from bridge.mqtt.updating import OFFER_GOOD_MS
 from firmware.facts import Facts
 from firmware.probing import PROBE
 from gateway.core.events import FirmwareReported
@@ -167,6 +168,29 @@ async def test_nobody_is_offered_anything_who_does_not_listen_for_it(house, boar
         # As soon as it does, it is.
         assert await one.subscribe("MC-1/down/firmware") == [1]
         assert (await one.offer())["job"] == job.id
+
+
+async def test_an_offer_that_lay_about_for_long_is_not_delivered(house, boards, monkeypatch):
+    """A session that stays has it in flight when the module goes, unacknowledged."""
+    token, job = await boards.assigned(await boards.image())
+    port, proof = house.link.ports[0], {"user": "MC-1", "password": token, "clean": False}
+    async with mqtt.client(port, "MC-1", **proof) as wire:
+        wire.send(mqtt.subscribe(1, ("gw/1/MC-1/down/#", 1)))
+        assert (await wire.read()).kind == mqtt.SUBACK
+        first = await wire.message()
+        assert json.loads(first.payload)["job"] == job.id
+        wire.cut()
+        await until(lambda: not house.core.presence.of("MC-1").session)
+    await house.firmware.assignments.cancel(job.id, TECHNICIAN)
+    async with mqtt.client(port, "MC-1", present=True, **proof) as wire:
+        again = await wire.message()
+        assert (again.dup, json.loads(again.payload)["job"]) == (True, job.id)
+        wire.cut()
+        await until(lambda: not house.core.presence.of("MC-1").session)
+    now_ms = int(time.time() * 1000)
+    monkeypatch.setattr("bridge.mqtt.message.now_ms", lambda: now_ms + OFFER_GOOD_MS + 60_000)
+    async with mqtt.client(port, "MC-1", present=True, **proof) as wire:
+        assert await wire.quiet()
 
 
 async def test_an_offer_is_for_the_module_alone(house, boards):
