@@ -15,7 +15,7 @@ from gateway.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from gateway.core.values import Module
 from web.ranges import Unsatisfiable, asked_part, has_it, still_the_same
 from web.site import Site
-from web.streaming import Part, PartResponse, Places
+from web.streaming import Part, PartResponse
 
 _ALWAYS = {
     "Cache-Control": "private, no-store",
@@ -30,7 +30,7 @@ _BEARER = "bearer "
 def routes(site: Site) -> list[Route]:
     return [
         Route("/fw/probe", _probe, methods=["GET"]),
-        Route("/fw/{job}", _image(site.firmware), methods=["GET"]),
+        Route("/fw/{job}", _image(site), methods=["GET"]),
     ]
 
 
@@ -38,15 +38,15 @@ async def _probe(request: Request) -> Response:
     return Response(PROBE, headers=_ALWAYS, media_type="application/octet-stream")
 
 
-def _image(firmware: Firmware) -> Callable[[Request], Awaitable[Response]]:
-    places = Places()
+def _image(site: Site) -> Callable[[Request], Awaitable[Response]]:
+    firmware = site.firmware
 
     async def image(request: Request) -> Response:
         module = _holder(firmware, request)
         job = await _open_job(firmware, module, request.path_params["job"])
         found = firmware.images.get(job.image_id)
         firmware.images.check_whole(found)
-        return _answer(request, firmware, places, job, found)
+        return _answer(request, site, job, found)
 
     return image
 
@@ -91,7 +91,8 @@ async def _open_job(firmware: Firmware, module: Module, job_id: str) -> Job:
     return job
 
 
-def _answer(request: Request, firmware: Firmware, places: Places, job: Job, image: Image) -> Response:
+def _answer(request: Request, site: Site, job: Job, image: Image) -> Response:
+    firmware = site.firmware
     tag = f'"{image.digest}"'
     headers = {**_ALWAYS, "ETag": tag}
     if has_it(request.headers.get("if-none-match"), tag):
@@ -112,4 +113,4 @@ def _answer(request: Request, firmware: Firmware, places: Places, job: Job, imag
         return now is not None and now.id == job.id
 
     part = Part(firmware.images.path(image), image.size, start, end)
-    return PartResponse(part, 206 if asked else 200, headers, places, job.module_number, given)
+    return PartResponse(part, 206 if asked else 200, headers, site.downloads, job.module_number, given)

@@ -22,12 +22,12 @@ MqttCounts = Callable[[], Mapping[str, int]]
 class Figures(Collector):
     """The house in numbers, read when asked for; no label ever names a module or a person."""
 
-    def __init__(self, core: Core, mqtt_counts: MqttCounts) -> None:
-        self._core = core
+    def __init__(self, site: Site, mqtt_counts: MqttCounts) -> None:
+        self._site = site
         self._mqtt_counts = mqtt_counts
 
     def collect(self) -> Iterable[Metric]:
-        core = self._core
+        core = self._site.core
         modules = GaugeMetricFamily("passerelle_modules", "Modules by status.", labels=["status"])
         counted = Counter(core.status(module) for module in core.registry.all())
         for status in STATUS_WORDS:
@@ -54,14 +54,30 @@ class Figures(Collector):
                 "Audit rows that their receiver has not got.",
                 core.audit.lines_waiting,
             )
+        yield from self._of_updates()
         for name, count in self._mqtt_counts().items():
             what = f"MQTT: {name.replace('_', ' ')}."
             yield UnknownMetricFamily(f"passerelle_mqtt_{name}", what, count)
 
+    def _of_updates(self) -> Iterable[Metric]:
+        firmware, downloads = self._site.firmware, self._site.downloads
+        yield GaugeMetricFamily(
+            "passerelle_updates_under_way", "Modules at work on an update.", firmware.ledger.under_way()
+        )
+        yield GaugeMetricFamily("passerelle_downloads", "Images being fetched over HTTP.", len(downloads))
+        yield CounterMetricFamily(
+            "passerelle_downloads_refused", "Downloads for which there was no place.", downloads.refused
+        )
+        yield CounterMetricFamily(
+            "passerelle_image_requests_refused",
+            "Requests for images that were not the module's to fetch, or could not be read.",
+            firmware.offers.refused.total(),
+        )
+
 
 def routes(site: Site, mqtt_counts: MqttCounts) -> list[Route]:
     figures = CollectorRegistry()
-    figures.register(Figures(site.core, mqtt_counts))
+    figures.register(Figures(site, mqtt_counts))
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)

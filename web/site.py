@@ -9,6 +9,7 @@ from gateway.core.core import Core
 from web.csrf import VisitorTokens
 from web.notices import Notices
 from web.render import environment
+from web.streaming import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Site:
     templates: Environment
     visitors: VisitorTokens
     notices: Notices = field(default_factory=Notices)
+    downloads: Places = field(default_factory=Places)
 
     @property
     def public_url(self) -> str:

@@ -373,6 +373,9 @@ async def test_a_module_has_three_downloads_at_most(big: Stand) -> None:
             code, head = await status(fourth)
             assert code == 503
             assert "retry-after:" in head
+            figures = (await big.house.anybody().http.get("/metrics")).text
+            assert "passerelle_downloads 3.0" in figures
+            assert "passerelle_downloads_refused_total 1.0" in figures
         # Whose place is free as soon as one has gone.
         await stack.aclose()
 
