@@ -17,7 +17,7 @@ from firmware.soundness import Soundness
 from firmware.values import Header, Image
 from gateway.core import clock
 from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound, Unavailable
-from gateway.core.events import Hub
+from gateway.core.events import Alert, Hub
 from gateway.core.registry import Registry
 from gateway.core.rights import Person, may_manage, name_of
 from gateway.core.types import Types
@@ -51,6 +51,7 @@ class Catalogue:
         await asyncio.to_thread(self._files.open)
         for image in reversed(await self._store.run(records.load_images)):
             self._keep(image)
+        await self._tell_strangers()
         wanted = {module.assigned_firmware.lower() for module in self._registry.all()}
         await self._sound.begin(sorted(self.all(), key=lambda image: image.serial.lower() not in wanted))
 
@@ -222,6 +223,18 @@ class Catalogue:
         self._sound.forget(digest)
         for serial in self._named(digest):
             self._registry.note("firmware.mend", serial, GATEWAY, digest=digest)
+
+    async def _tell_strangers(self) -> None:
+        """The gateway's key may have been lost and made anew; a vendor's key goes only when people say so."""
+        own = [image for image in self.all() if image.signed_by == GATEWAY]
+        vouched = await asyncio.to_thread(lambda: [self._signing.vouches(image) for image in own])
+        strangers = [image.serial for image, by in zip(own, vouched, strict=True) if by is None]
+        if strangers:
+            sentence = (
+                f"The gateway's key is not the one that signed {_listed(strangers)}: modules that check "
+                "signatures refuse them. Put the old key back, or remove them and upload them anew."
+            )
+            self._hub.publish(Alert("warning", sentence, {"serials": strangers[:100]}))
 
     def _named(self, digest: str) -> list[str]:
         return [image.serial for image in self.all() if image.digest == digest]

@@ -76,6 +76,10 @@ class Signing:
             return GATEWAY
         return self.policy.vendor(message, signature)
 
+    def vouches(self, image: Image) -> str | None:
+        """Who, by the keys that are trusted now; `image.signed_by` says who it was when it came in."""
+        return self.who_signed(message_of(image), image.signature)
+
     async def set_policy(self, require_vendor: bool, by: Person | str) -> Policy:
         _check_admin(by)
         if not isinstance(require_vendor, bool):

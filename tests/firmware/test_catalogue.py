@@ -395,6 +395,17 @@ async def test_where_a_vendor_must_sign_the_gateway_does_not(shelf):
     assert (await shelf.add(signature=signature())).signed_by == "acme"
 
 
+async def test_images_that_an_earlier_key_signed_are_said(shelf):
+    image = await shelf.add()
+    await trust(shelf)
+    other = await shelf.add(serial="app-2", type=1, signature=signature(type=1))
+    (shelf.folder / "firmware.key").unlink()
+    await shelf.signing.remove_key("acme", ADMIN)
+    await shelf.reopen()
+    assert shelf.signing.vouches(image) is shelf.signing.vouches(other) is None
+    assert [alert.details["serials"] for alert in shelf.alerts] == [["app-1"]]
+
+
 # Out
 
 
