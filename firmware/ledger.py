@@ -44,6 +44,8 @@ class Ledger:
         self._steps: dict[str, int] = {}
         self._untold: dict[str, None] = {}
         self._unsaved: set[str] = set()
+        # The modules that are at work on theirs; asked for with every offer, so it is not counted anew.
+        self._at_work: set[int] = set()
         self._saved_s = 0.0
         hub.subscribe(ModuleRemoved, self._module_removed)
 
@@ -82,7 +84,7 @@ class Ledger:
         return [job for job in self._latest.values() if not job.ended]
 
     def under_way(self) -> int:
-        return sum(job.state in UNDER_WAY for job in self._latest.values())
+        return len(self._at_work)
 
     async def history(self, id: str) -> list[Step]:
         return await self._store.read(lambda: records.load_steps(id))
@@ -250,12 +252,14 @@ class Ledger:
                 self._older.popitem(last=False)
         self._latest[job.module_number] = job
         self._ids[job.id] = job.module_number
+        (self._at_work.add if job.state in UNDER_WAY else self._at_work.discard)(job.module_number)
         if job.ended:
             self._paces.pop(job.id, None)
             self._untold.pop(job.id, None)
 
     def _forget(self, job: Job) -> None:
         del self._latest[job.module_number], self._ids[job.id]
+        self._at_work.discard(job.module_number)
         for about in (self._paces, self._steps, self._untold):
             about.pop(job.id, None)
         self._unsaved.discard(job.id)

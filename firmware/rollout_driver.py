@@ -1,5 +1,7 @@
 """What drives a rollout on: what follows from each update and from time. Nobody waits here."""
 
+from itertools import islice
+
 from firmware.catalogue import Catalogue
 from firmware.ledger import Ledger
 from firmware.offers import Offers
@@ -176,14 +178,14 @@ class Driver:
                 self._ask_again(progress)
 
     def _ask_again(self, progress: Progress) -> None:
-        """Whose offer was held back may have it now."""
-        for number in [*progress.refused][:LOOK_AT]:
+        """Whose offer was held back may have it now; who is away is offered it when he comes."""
+        for number in list(islice(progress.refused, LOOK_AT)):
+            if self._gate.is_full(progress):
+                break
             progress.refused.pop(number, None)
             module = self._registry.numbered(number)
-            if module is not None and not self._gate.is_full(progress):
+            if module is not None and self._gate.is_there(module):
                 self._offers.arrived(module)
-            elif module is not None:
-                progress.refused[number] = None
 
     def adopt(self, job: Job, progress: Progress) -> None:
         """It was assigned before by somebody, and is this rollout's now."""
