@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from . import micropython
 from .harness import INTERPRETERS, Mosquitto, wait_until
 from .programs import PROGRAM
 from .updating import Files, Gateway, Image, Sent, Slotted, bundle, program, serving, sha
@@ -40,7 +41,9 @@ def files() -> Iterator[Files]:
         yield files
 
 
-def online(board: Slotted, gateway: Gateway, broker: Mosquitto, **settings: object) -> None:
+def online(
+    board: Slotted, gateway: Gateway, broker: Mosquitto, compiled: bool = False, **settings: object
+) -> None:
     """Version 1 runs in slot a."""
     where = {
         "GATEWAY_HOST": "127.0.0.1",
@@ -49,6 +52,8 @@ def online(board: Slotted, gateway: Gateway, broker: Mosquitto, **settings: obje
         "FIRMWARE": "probe-1",
     }
     board.install(program(1), **(where | settings))
+    if compiled:
+        board.compile()
     board.start()
     gateway.hears("MP-1/up/register")
     gateway.approve("MP-1")
@@ -402,6 +407,24 @@ def test_the_gateway_goes_away_in_the_middle(board: Slotted, gateway: Gateway, b
     broker.start()
     updated(board, gateway)
     assert gateway.asked.count(0) == 1
+
+
+@pytest.mark.parametrize("way", ["http", "mqtt"])
+def test_an_image_larger_than_the_memory(
+    tmp_path: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """128 KiB where a word has 64 bits, and the library compiled, as on a small board."""
+    small = [*micropython.command(), "-X", "heapsize=128k"]
+    monkeypatch.setitem(INTERPRETERS, "small", lambda: small)
+    board = Slotted(tmp_path / "board", "small")
+    gateway = Gateway(broker.port, board)
+    with serving(IMAGE.data) as files:
+        online(board, gateway, broker, compiled=True)
+        gateway.offer(IMAGE, url=files.url if way == "http" else "")
+        updated(board, gateway)
+    gateway.close()
+    board.cut_power()
+    assert gateway.asked.count(0) <= 1
 
 
 def test_a_board_without_slots_says_so(board: Slotted, gateway: Gateway, broker: Mosquitto) -> None:

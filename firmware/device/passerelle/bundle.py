@@ -1,4 +1,4 @@
-"""Unpacks a bundle, a POSIX tar with `manifest.json` first, into a folder, a kilobyte at a time."""
+"""Unpacks a bundle, a POSIX tar with `manifest.json` first, into a folder, half a kilobyte at a time."""
 
 import asyncio
 import binascii
@@ -9,7 +9,7 @@ from hashlib import sha256
 from .offers import Unfit
 
 BLOCK = 512
-BUFFER = 1024
+BUFFER = 512
 MOST_FILES = 100
 MOST_MANIFEST = 16384
 LONGEST_PATH = 100

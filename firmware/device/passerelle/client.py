@@ -10,7 +10,7 @@ from .enrolment import Again
 from .outbox import Message, Outbox
 from .session import Session
 from .together import Backoff, until
-from .wire import Fixed, Wire
+from .wire import Fixed, OnDemand, Wire
 
 # What a broken connection looks like, here and there. MemoryError: better to start afresh than to stop.
 TROUBLE = (OSError, EOFError, mqtt.Timeout, mqtt.Broken, ValueError, LookupError, TypeError, MemoryError)
@@ -154,13 +154,8 @@ class Passerelle:
 
 
 def _updates(settings, wire, say):
-    """A board without slots is spared the code."""
     slots = board.two_slots()
-    if slots is None:
-        return Fixed(wire)
-    from .updates import Updates
-
-    return Updates(settings, slots, wire, say)
+    return OnDemand(settings, slots, wire, say) if slots else Fixed(wire)
 
 
 def _is_number_or_other(value):

@@ -93,9 +93,9 @@ class Chunks:
 
 
 def chunk_length(most):
-    """What fits into the memory that is free: it is needed about four times on the way to the file."""
+    """What fits into the memory that is free, which lies in pieces; it is needed about four times."""
     gc.collect()
-    free = gc.mem_free() // 8 if hasattr(gc, "mem_free") else MOST_CHUNK
+    free = gc.mem_free() // 32 if hasattr(gc, "mem_free") else MOST_CHUNK
     return max(LEAST_CHUNK, min(most, MOST_CHUNK, free // LEAST_CHUNK * LEAST_CHUNK))
 
 
@@ -142,6 +142,7 @@ async def over_mqtt(part, chunks, job, most, step):
         data = await chunks.get(job, part.have, min(length, max(LEAST_CHUNK, part.size - part.have)))
         if data is None:
             tries += 1
+            length = max(LEAST_CHUNK, length // 2)  # it may have been too much for the memory
             if tries >= CHUNK_TRIES:
                 raise Unfit("the gateway sends no chunks, or all of them arrive damaged")
         elif len(data):

@@ -1,7 +1,7 @@
 """Carries out the gateway's offers of new programs: fetch, check, unpack into the other slot, try it.
 
-Loaded only on a board that was started by `slots`. One job at a time; a power cut may end any step, and the
-next offer takes it up again: the gateway repeats it at each hello.
+One job at a time; a power cut may end any step, and the next offer takes it up again: the gateway repeats
+it at each hello.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import os
 
 from . import board, bundle, fetching, keep
 from .offers import Offer, Unfit, check, check_signature
-from .trial import Trial
 
 FILE = "update.json"
 DOWNLOADING, DOWNLOADED, VERIFIED = "downloading", "downloaded", "verified"
@@ -39,14 +38,7 @@ class Updates:
         self._known = keep.load(FILE, {})  # issued: newest offer accepted; job, digest: of the part file
         self._offer = None  # what is being carried out
 
-    def jobs(self):
-        trial = Trial(self._slots, self._settings, self._say)
-        return [self.work(), trial.watch(self._wire)]
-
-    def on_trial(self):
-        return self._slots.on_trial()
-
-    async def heard(self, said):
+    def heard(self, said):
         """An offer, or the word that one is off."""
         del self._news[:-3]
         self._news.append(said)
@@ -131,6 +123,7 @@ class Updates:
             bundle.remove(self._slots.other())
             _check_room(offer.size)
         await self._fetch(offer)
+        gc.collect()
         if await bundle.digest(fetching.PART) != offer.digest:
             self._forget()
             raise Unfit("the image that arrived is not the one that was offered: its digest differs")
@@ -140,6 +133,7 @@ class Updates:
         await self._look_around()
         self._slots.try_next(offer.job, offer.image())
         await self._wire.told({"job": offer.job, "state": INSTALLING})
+        fetching.forget()
         self._say("starting anew")
         await self._wire.goodbye()
         self._slots.reset()

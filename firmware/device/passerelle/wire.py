@@ -63,3 +63,47 @@ class Fixed:
 
     def chunk(self, place, payload):
         """Nobody asked for it."""
+
+
+class OnDemand:
+    """Loads `Updates` when there is one to carry out: it takes half as much memory as all the rest."""
+
+    def __init__(self, settings, slots, wire, say):
+        self._settings = settings
+        self._slots = slots
+        self._wire = wire
+        self._say = say
+        self._updates = None
+        self._needed = asyncio.Event()
+
+    def jobs(self):
+        jobs = [self._work()]
+        if self._slots.on_trial():
+            from .trial import Trial
+
+            jobs.append(Trial(self._slots, self._settings, self._say).watch(self._wire))
+        return jobs
+
+    def on_trial(self):
+        return self._slots.on_trial()
+
+    async def heard(self, said):
+        self._load()
+        self._updates.heard(said)
+
+    def chunk(self, place, payload):
+        if self._updates is not None:
+            self._updates.chunk(place, payload)
+
+    def _load(self):
+        if self._updates is None:
+            from .updates import Updates
+
+            self._updates = Updates(self._settings, self._slots, self._wire, self._say)
+            self._needed.set()
+
+    async def _work(self):
+        if self._slots.verdict():
+            self._load()
+        await self._needed.wait()
+        await self._updates.work()
