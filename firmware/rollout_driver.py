@@ -114,7 +114,9 @@ class Driver:
 
     def judge(self, progress: Progress) -> None:
         if progress.rollout.state == "running":
-            if reason := stop_reason(progress):
+            if reason := self._damage(progress):
+                self._halt(progress, reason)
+            elif reason := stop_reason(progress):
                 self._stop(progress, reason)
             else:
                 self._advance(progress)
@@ -123,16 +125,31 @@ class Driver:
         self._book.write(progress)
 
     def _stop(self, progress: Progress, reason: str) -> None:
-        rollout = progress.rollout
-        if rollout.plan.on_stop == "revert":
+        if progress.rollout.plan.on_stop == "revert":
             turn_back(progress, lambda number: self.has_it(progress, number), reason)
+            self._tell_stop(progress)
+            if not progress.count("reverting"):
+                self._end_revert(progress)
         else:
-            progress.change(state="stopped", reason=reason)
-        self._book.write(progress, "rollout.stop", "warning", reason=reason, then=progress.rollout.state)
-        text = f"The rollout {rollout.name!r} is {progress.rollout.state}. {reason}"
+            self._halt(progress, reason)
+
+    def _halt(self, progress: Progress, reason: str) -> None:
+        progress.change(state="stopped", reason=reason)
+        self._tell_stop(progress)
+
+    def _tell_stop(self, progress: Progress) -> None:
+        rollout = progress.rollout
+        self._book.write(progress, "rollout.stop", "warning", reason=rollout.reason, then=rollout.state)
+        text = f"The rollout {rollout.name!r} is {rollout.state}. {rollout.reason}"
         self._hub.publish(Alert("warning", text, {"rollout": rollout.id}))
-        if progress.rollout.state == "reverting" and not progress.count("reverting"):
-            self._end_revert(progress)
+
+    def _damage(self, progress: Progress) -> str:
+        """That the image cannot be sent to anybody is no reason to skip them."""
+        try:
+            image = self._images.get(progress.rollout.image_id)
+        except NotFound:
+            return "Its image is not in the catalogue any more."
+        return f"The file of {image.serial} is damaged." if self._images.damaged(image) else ""
 
     def _advance(self, progress: Progress) -> None:
         """The next wave, or the end, when the wave is over; waiting for it lasts over a restart."""

@@ -19,7 +19,9 @@ from gateway.core.values import Module
 log = logging.getLogger(__name__)
 # How many members are looked at in one turn, and how many are seen to at once.
 LOOK_AT = 200
-AT_ONCE = 50
+AT_ONCE = 20
+# How a note begins that says what holds a member back.
+HOLDS = ("Guard ", "Its pair", "The update of its pair")
 Act = Callable[[Progress, int], Awaitable[bool]]
 Task = tuple[Act, Progress, int]
 
@@ -110,8 +112,8 @@ class Worker:
                 continue
             if self._gate.closed(progress, progress.members[number].wave):
                 continue
-            held = self._held(progress, module)
-            if held != progress.members[number].note and state == "waiting":
+            held, note = self._held(progress, module), progress.members[number].note
+            if held != note and (state == "waiting" or held or note.startswith(HOLDS)):
                 progress.set(number, note=held)
             is_there = self._gate.is_there(module)
             if not held and (room > 0 or not is_there):

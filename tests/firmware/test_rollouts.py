@@ -479,3 +479,58 @@ async def test_a_storage_that_takes_nothing_leaves_it_as_it_was(fleet, monkeypat
     assert fleet.states(rollout) == ["running", "waiting", "waiting", "waiting", "waiting"]
     await fleet.updates(fleet.modules[0])
     assert fleet.states(rollout)[:2] == ["confirmed", "running"]
+
+
+async def test_a_clock_that_is_set_back_makes_no_wave_wait_longer(fleet, clock):
+    rollout = await fleet.create(waves=[{"modules": ["MC-1"]}, {"rest": True}], wait_s=60)
+    await fleet.updates(fleet.modules[0])
+    clock.ms -= 3_600_000
+    await fleet.settled(62)
+    assert fleet.states(rollout)[1] == "running"
+
+
+async def test_an_image_whose_file_is_damaged_stops_it_and_nobody_is_skipped(fleet, monkeypatch):
+    rollout = await fleet.create(concurrency=1, on_stop="revert")
+    monkeypatch.setattr(fleet.floor.firmware.images, "damaged", lambda image: True)
+    await fleet.settled()
+    assert fleet.state(rollout) == "stopped"
+    assert fleet.told(rollout)["reason"] == "The file of app-2 is damaged."
+    assert fleet.states(rollout)[1:] == ["waiting"] * 4
+
+
+async def test_what_goes_back_keeps_to_its_guards_and_says_so(fleet):
+    rollout = await fleet.create(modules=["MC-1"], waves=[{"rest": True}], guards={"min_battery": 30})
+    await fleet.updates(fleet.modules[0])
+    fleet.floor.core.telemetry.report(fleet.modules[0], {"battery": 5})
+    await fleet.rollouts.revert(rollout.id, TECHNICIAN)
+    await fleet.settled()
+    (row,) = fleet.rollouts.members(rollout.id)
+    assert (row["state"], row["note"]) == ("reverting", "Guard min_battery: battery is 5 %, below 30 %.")
+    fleet.floor.core.telemetry.report(fleet.modules[0], {"battery": 50})
+    await fleet.settled()
+    await fleet.updates(fleet.modules[0], fleet.old)
+    (row,) = fleet.rollouts.members(rollout.id)
+    assert (row["state"], row["note"]) == ("reverted", "")
+
+
+# Many
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(1, 1), (2, 4), (3, 2)])
+async def test_a_bad_image_in_a_bigger_fleet(tmp_path, clock, count, at_once):
+    """All that get it roll it back: it reaches no more than the threshold and those at it; none keeps it."""
+    async with open_floor(tmp_path, clock) as floor:
+        fleet = await populate(floor, 25)
+        plan = {"stop": {"count": count}, "concurrency": at_once, "success_percent": 0, "on_stop": "revert"}
+        rollout = await fleet.create(waves=[{"modules": ["MC-7"]}, {"percent": 20}, {"rest": True}], **plan)
+        assert fleet.offered() == ["MC-7"]
+        for _ in range(30):
+            if at_it := [m for m in fleet.modules if floor.job(m) and floor.job(m).state == "offered"]:
+                await fleet.fails_to_boot(at_it[-1])
+        reached = {module.id for module in fleet.modules if module.id in floor.boards.offers}
+        assert len(reached) <= count + at_once
+        assert fleet.state(rollout) == "reverted"
+        modules = [floor.core.registry.get(module.id) for module in fleet.modules]
+        assert {module.firmware for module in modules} == {"app-1"}
+        assert {module.assigned_firmware for module in modules} <= {"", "app-1"}
+        assert floor.firmware.ledger.open_jobs() == []
