@@ -278,10 +278,10 @@ def test_audit_lines_wait_for_their_receiver(tmp_path: Path) -> None:
         registered(world, device, "nobody-knows-this-3")
         eventually(lambda: "firmware.unknown" in audit(world, device), "a warning in the database")
         world.house.kill9()
-        world.house.start()
         receiver = Receiver(port)
         receiver.start()
         try:
+            world.house.start()
             eventually(lambda: "firmware.unknown" in receiver.text, "the warning, sent late")
             mine = [row for row in receiver.rows() if device["id"] in json.dumps(row)]
             assert len(mine) >= 2 and device["shared_key"] not in receiver.text

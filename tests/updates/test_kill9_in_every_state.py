@@ -106,7 +106,8 @@ def test_a_kill_right_after_each_word(tmp_path: Path) -> None:
 
 def test_a_kill_during_an_upload(tmp_path: Path) -> None:
     with open_updates(tmp_path) as world:
-        data = content(8_000_000)
+        world.expected = "does not hold what was uploaded"
+        data, spoiled = content(8_000_000), world.image()
         begun = threading.Event()
 
         def slowly() -> Any:
@@ -135,13 +136,24 @@ def test_a_kill_during_an_upload(tmp_path: Path) -> None:
         sender = threading.Thread(target=send)
         sender.start()
         assert begun.wait(30)
-        again(world)
+        world.house.kill9()
         sender.join(60)
-        assert world.call("GET", "/firmware")["items"] == []
+        # While it is down, another image rots on the disk.
+        kept = world.house.data / "firmware" / spoiled["digest"].removeprefix("sha256:")
+        kept.write_bytes(b"x" + kept.read_bytes()[1:])
+        world.house.start()
+        assert [image["id"] for image in world.call("GET", "/firmware")["items"]] == [spoiled["id"]]
         eventually(lambda: left_over(world) == [], f"half an image is left: {left_over(world)}")
         image = world.upload(data, serial="bell-k")
-        board = world.board()
+        board, other = world.board(), world.board()
+        answer = world.api.put(f"/modules/{other.id}/firmware", json={"firmware_id": spoiled["id"]})
         world.until(world.assign(board.id, image), "confirmed")
+        assert not other.installs, "a damaged image was sent"
+        if answer.is_success:
+            job = world.job(answer.json()["job"])
+            assert "damage" in str(job).lower(), job
+        else:
+            assert "damage" in answer.json()["detail"].lower()
 
 
 def left_over(world: Updates) -> list[Path]:

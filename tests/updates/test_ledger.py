@@ -125,18 +125,25 @@ def test_the_new_digest_without_a_new_session_proves_nothing(world: Updates) -> 
     assert "confirmed" not in world.states(job)
 
 
-def test_modules_that_come_back_with_what_they_had(world: Updates) -> None:
-    """One says nothing, one gives the new serial with the old digest; neither is believed."""
+@pytest.fixture(scope="module", autouse=True)
+def liars(world: Updates) -> list[tuple[Board, dict[str, Any]]]:
+    """One says nothing, one gives the new serial with the old digest. They are given time: they begin first."""
     old, new = world.image(), world.image()
-    mute = world.board(old, silent_rollback=True)
-    liar = world.board(old, hello_digest=old["digest"])
-    jobs = [world.assign(board.id, new) for board in (mute, liar)]
-    for job in jobs:
+    boards = [world.board(old, silent_rollback=True), world.board(old, hello_digest=old["digest"])]
+    return [(board, world.assign(board.id, new)) for board in boards]
+
+
+def test_modules_that_come_back_with_what_they_had(
+    world: Updates, liars: list[tuple[Board, dict[str, Any]]]
+) -> None:
+    for board, job in liars:
         end = world.until(job, "rolled_back", within_s=GRACE_S)
         assert "came back" in end["error"].lower(), end["error"]
-    assert world.module(mute.id)["current_firmware"] == old["serial"]
+        assert "confirmed" not in world.states(job)
+        module = world.module(board.id)
+        assert module["current_firmware"] != module["assigned_firmware"]
     time.sleep(QUIET_S / 2)
-    assert [board.jobs for board in (mute, liar)] == [[job["id"]] for job in jobs], "offered again"
+    assert [board.jobs for board, _ in liars] == [[job["id"]] for _, job in liars], "offered again"
 
 
 def test_a_rollback_that_is_told(world: Updates) -> None:
@@ -438,6 +445,52 @@ def test_a_module_that_is_deleted_takes_its_job_with_it(world: Updates) -> None:
     assert answer.status_code == 404 or answer.json()["state"] in ENDED
     assert not [one for one in world.jobs() if one["id"] == job["id"] and one["state"] not in ENDED]
     board.stop()
+
+
+def test_a_new_token_in_mid_download(world: Updates) -> None:
+    """Once it is used, the old one opens nothing any more; the module goes on where it was."""
+    board = world.board(hold="downloading", chunk=4096, transport="mqtt")
+    job = world.assign(board.id, world.image(BIG // 4))
+    eventually(lambda: board.phase == "held", "half of it")
+    address, old = f"{world.url}/fw/{job['id']}", board.token
+    world.secrets.add(new := world.call("POST", f"/modules/{board.id}/rotate-token")["token"])
+    board.go_away()
+    world.becomes(board.id, "offline")
+    board.token = new
+    board.come_back()
+    world.online(board)
+    assert httpx.get(address, headers={"Authorization": f"Bearer {old}"}).status_code in (401, 403, 404)
+    board.release()
+    world.until(job, "confirmed")
+    assert [start for _, start in board.begun].count(0) == 1 and not board.refused
+
+
+def test_a_new_token_that_the_module_has_not_got_yet(world: Updates) -> None:
+    """Both are valid until it logs in with the new one, so that its old one proves offers until then."""
+    board = world.board()
+    world.online(board)
+    world.secrets.add(world.call("POST", f"/modules/{board.id}/rotate-token")["token"])
+    job = world.assign(board.id, world.image())
+    try:
+        world.until(job, "confirmed", within_s=15)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {vars_of(board)}") from None
+
+
+def test_jobs_are_listed_by_module_and_state(world: Updates) -> None:
+    board, later = world.board(), int(time.time() * 1000) + 3_600_000
+    job = world.assign(board.id, world.image(), not_before=later)
+    second = world.assign(board.id, world.image(), not_before=later)
+    assert {one["id"] for one in world.jobs(module=board.id)} == {job["id"], second["id"]}
+    assert [one["id"] for one in world.jobs(module=board.id, state="assigned")] == [second["id"]]
+    assert [one["id"] for one in world.jobs(module=board.id, state="cancelled")] == [job["id"]]
+    assert len(world.jobs(module=board.id, limit=1)) == 2, "a page of one, and the next"
+    assert world.job(second)["due"] == later
+    for query in ({"state": "nonsense"}, {"module": "nobody"}, {"cursor": "nonsense"}):
+        answer = world.api.get("/firmware/jobs", params=query)
+        assert answer.status_code in (200, 400, 404, 422), (query, answer.text)
+        assert answer.status_code != 200 or not answer.json()["items"] or "cursor" in query
+    assert world.api.get("/firmware/jobs/nobody").status_code == 404
 
 
 def test_nothing_is_left_for_those_who_ask_late(world: Updates) -> None:

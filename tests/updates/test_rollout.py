@@ -224,3 +224,38 @@ def test_never_both(world: Updates, few: Fleet) -> None:
         assert list(members(world, rollout).values()).count("running") < 2
         time.sleep(0.05)
     assert rollout_of(world, rollout)["state"] == "done"
+
+
+def test_a_module_that_is_deleted_in_mid_rollout(world: Updates, few: Fleet) -> None:
+    """It holds nobody up."""
+    image = world.image()
+    lost = few.boards[0]
+    lost.hold("downloading")
+    rollout = begin(world, few, image, success_percent=50, concurrency=2)
+    eventually(lambda: lost.phase == "held", "it has half of it")
+    lost.go_away()
+    world.call("DELETE", f"/modules/{lost.id}", 204)
+    ends(world, rollout, "done")
+    assert {len(board.installs) for board in few.boards[1:]} == {1}
+    lost.stop()
+
+
+def test_the_same_modules_in_two_rollouts(world: Updates, few: Fleet) -> None:
+    """The second is refused or takes over; in the end all run one image, and nothing goes on for ever."""
+    first, second = world.image(), world.image()
+    for board in few.boards:
+        board.hold("downloading")
+    one = begin(world, few, first, concurrency=2)
+    eventually(lambda: len(few.offered(first)) == 2, "two are offered")
+    body = {"name": "Another", "firmware_id": second["id"], "modules": few.ids} | PLAN
+    answer = world.api.post("/rollouts", json=body)
+    assert answer.status_code in (201, 409), answer.text
+    for board in few.boards:
+        board.release()
+    wanted = first
+    if answer.is_success:
+        wanted = second
+        ends(world, answer.json(), "done", "stopped", "paused")
+    eventually(lambda: rollout_of(world, one)["state"] not in ("running", "reverting"), "the first is over")
+    eventually(lambda: {few.runs(id) for id in few.ids} == {wanted["serial"]}, "all run the same")
+    assert under_way(world, one) == []
