@@ -127,7 +127,7 @@ def test_the_new_digest_without_a_new_session_proves_nothing(world: Updates) -> 
 
 @pytest.fixture(scope="module", autouse=True)
 def liars(world: Updates) -> list[tuple[Board, dict[str, Any]]]:
-    """One says nothing, one gives the new serial with the old digest. They are given time: they begin first."""
+    """One says nothing, one gives the new serial with the old digest. They take time, so they begin first."""
     old, new = world.image(), world.image()
     boards = [world.board(old, silent_rollback=True), world.board(old, hello_digest=old["digest"])]
     return [(board, world.assign(board.id, new)) for board in boards]
