@@ -119,7 +119,15 @@ class Offers:
         job = self._ledger.open_of(module.number)
         if job is not None and said.get("job") == job.id and isinstance(said.get("probe"), dict):
             self._probing.note(module, said["probe"])
+        if job is not None and said.get("job") == job.id and self._is_early(job, said):
+            self.refused["not its turn"] += 1
+            return
         self._course.heard(module, said)
+
+    def _is_early(self, job: Job, said: Mapping[str, Any]) -> bool:
+        """It begins by itself, with an offer from before it went away, when others have their turn."""
+        begins = job.state == "assigned" and said.get("state") == "downloading"
+        return begins and not self._may_begin(job)
 
     def chunk(self, module: Module, job_id: str, offset: int, length: int) -> bytes | None:
         if job_id == PROBE_JOB:

@@ -100,6 +100,23 @@ async def test_who_goes_away_before_his_first_word_gives_his_room_to_another(fle
     assert fleet.state(rollout) == "running"
 
 
+async def test_an_offer_from_before_gives_nobody_a_turn(fleet):
+    """It remembers its offer, comes back when another has its room, and begins by itself."""
+    await fleet.create(concurrency=1)
+    module = fleet.modules[0]
+    fleet.floor.goes(module)
+    await fleet.settled()
+    assert fleet.job(1).state == "offered"
+    fleet.floor.connects(module)
+    assert fleet.floor.says(module, "downloading").state == "assigned"
+    assert fleet.floor.fetches(module) == b""
+    assert fleet.job(0).state == "assigned"
+    assert fleet.floor.firmware.offers.refused["not its turn"] == 2
+    await fleet.updates(fleet.modules[1])
+    assert fleet.job(0).state == "offered"
+    assert len(fleet.floor.fetches(module)) == fleet.new.size
+
+
 async def test_who_runs_it_already_needs_nothing(fleet):
     fleet.floor.goes(fleet.modules[0])
     fleet.floor.connects(fleet.modules[0])
