@@ -66,7 +66,7 @@ class Part:
 
 
 class PartResponse(Response):
-    """`given(offset, length)` is told of each piece once it is written, and says whether to go on.
+    """`given(offset, length)` is told of each piece before it is written, and says whether to go on.
 
     One who reads nothing for a minute, or whose right has ended, is cut off short of what was announced.
     """
@@ -118,12 +118,12 @@ class PartResponse(Response):
                     return
                 async with self._places.turn:
                     data = await _read(descriptor, self._part.path, at, min(self._chunk(), end - at))
-                    more = at + len(data) < end
-                    await send({"type": "http.response.body", "body": data, "more_body": more})
+                    # Counted before it leaves: the module's word that it has it may overtake us.
+                    if not data or not self._given(at, len(data)):
+                        return
+                    at += len(data)
+                    await send({"type": "http.response.body", "body": data, "more_body": at < end})
                     await asyncio.sleep(0)
-                if not data or not self._given(at, len(data)):
-                    return
-                at += len(data)
 
 
 async def _gone(receive: Receive) -> None:
