@@ -9,8 +9,11 @@ import pytest
 
 from bridge.topics import (
     DOWN_COMMAND,
+    DOWN_FIRMWARE,
     DOWN_REGISTERED,
     UP_AVAILABILITY,
+    UP_CHUNK,
+    UP_FIRMWARE,
     UP_REGISTER,
     UP_REPLY,
     UP_TELEMETRY,
@@ -58,11 +61,17 @@ def test_device_and_gateway_spell_the_same_topics(device_topics, root: str) -> N
         device_topics.UP_REPLY: UP_REPLY,
         device_topics.DOWN_REGISTERED: DOWN_REGISTERED,
         device_topics.DOWN_COMMAND: DOWN_COMMAND,
+        device_topics.UP_FIRMWARE: UP_FIRMWARE,
+        device_topics.UP_CHUNK: UP_CHUNK,
+        device_topics.DOWN_FIRMWARE: DOWN_FIRMWARE,
         device_topics.UP_EVENT + "fell": ("up", "event", "fell"),
         device_topics.UP_LOG + "warn": ("up", "log", "warn"),
     }
     for words, path in pairs.items():
         assert device_topics.of(root, "MP-1", words) == gateway.of("MP-1", path)
+    assert device_topics.of(root, "MP-1", device_topics.DOWN_CHUNK) + "job1/256" == gateway.chunk(
+        "MP-1", "job1", 256
+    )
     assert device_topics.enrolment(root, "nonce123") == gateway.topic(("register", "nonce123"))
     assert device_topics.enrolment_reply(root, "nonce123") == gateway.enrolment_reply("nonce123")
 
