@@ -70,7 +70,7 @@ class Driver:
 
     def _job_changed(self, event: FirmwareJobChanged) -> None:
         job = event.job
-        progress = self._book.known(job["rollout_id"] or self._adopted.get(job["id"]))
+        progress = self._book.known(self._adopted.get(job["id"]) or job["rollout_id"])
         module = self._registry.known(event.module_id)
         if progress is None or module is None or module.number not in progress.members:
             return

@@ -75,7 +75,16 @@ class Gate:
         """What holds this module back now, as a sentence."""
         guards = progress.rollout.plan.guards
         latest, desired = self._telemetry.latest(module.id), self._desired.of(module.id).desired
-        return held_back(guards, latest, desired) or self._pair(progress, module)
+        others = self._taken_back(progress, module) or self._pair(progress, module)
+        return held_back(guards, latest, desired) or others
+
+    def _taken_back(self, progress: Progress, module: Module) -> str:
+        """Its update with the same image would be ours, and would be cancelled under our hands."""
+        job = self._ledger.open_of(module.number)
+        other = self._book.known(job.rollout_id) if job is not None else None
+        if other is None or other is progress or other.rollout.state != "cancelled":
+            return ""
+        return "Its update from a cancelled rollout is being taken back."
 
     def _pair(self, progress: Progress, module: Module) -> str:
         """One of two only while the other is neither at it nor in trouble: one of them must work."""

@@ -358,6 +358,20 @@ async def test_a_module_is_in_one_open_rollout_and_of_two_technicians_one_gets_i
     await fleet.create()
 
 
+async def test_a_rollout_right_after_another_was_cancelled(fleet):
+    """Its updates are its own, though those of the other with the same image have not gone yet."""
+    first = await fleet.create(concurrency=5)
+    await fleet.rollouts.cancel(first.id, TECHNICIAN)
+    second = await fleet.create(concurrency=5)
+    await fleet.settled(2)
+    assert fleet.states(second) == ["running"] * 5
+    assert {fleet.job(place).rollout_id for place in range(5)} == {second.id}
+    assert fleet.told(first)["counts"] == {"size": 5, "cancelled": 5}
+    for module in fleet.modules:
+        await fleet.updates(module)
+    assert fleet.state(second) == "done"
+
+
 async def test_what_cannot_be_planned_is_refused(fleet):
     for error, plan in [
         (NotFound, {"firmware_id": 99}),

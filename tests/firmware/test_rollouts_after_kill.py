@@ -152,6 +152,16 @@ async def test_a_way_back_begins_after_a_kill(lives, monkeypatch):
     assert fleet.state(rollout) == "reverted"
 
 
+async def test_an_update_that_somebody_had_assigned_is_still_the_rollouts_own(lives):
+    fleet = lives.fleet
+    await fleet.floor.firmware.assignments.assign("MC-1", fleet.new.id, ADMIN)
+    rollout = await fleet.create(concurrency=1)
+    fleet = await lives.kill()
+    assert fleet.states(rollout)[0] == "running"
+    await fleet.updates(fleet.modules[0])
+    assert fleet.states(rollout)[:2] == ["confirmed", "running"]
+
+
 async def test_an_update_that_was_assigned_and_not_noted_is_found(lives, monkeypatch):
     """Killed between the update and the member's own row."""
     fleet = lives.fleet
