@@ -20,7 +20,7 @@ SETTINGS = {"probation": 2, "reconcile_every": 0.5, "update_retry": 1}
 
 @contextmanager
 def house(
-    tmp_path: Path, ids: tuple[str, ...], **settings: object
+    tmp_path: Path, ids: tuple[str, ...], main: str = program(1), **settings: object
 ) -> Iterator[tuple[httpx.Client, list[Slotted]]]:
     """A gateway, and boards that run version 1 and are approved."""
     boards = [Slotted(tmp_path / id, "micropython") for id in ids]
@@ -28,7 +28,7 @@ def house(
         try:
             for board in boards:
                 where = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": gateway.mqtt_port}
-                board.install(program(1), SERIAL=board.folder.name, **where)
+                board.install(main, SERIAL=board.folder.name, **where)
                 board.start()
                 approve(api, board.folder.name)
             for board in boards:
@@ -104,6 +104,42 @@ def test_three_boards_take_a_new_version(tmp_path: Path, way: str) -> None:
             sends(api, id, 2)
         for board in boards:
             board.kept_slot("b")
+
+
+# The power fails right after the board has written that the new program is to be tried.
+CUT = """
+import slots
+try_next = slots.try_next
+
+def cut(*words):
+    try_next(*words)
+    slots.reset()
+
+slots.try_next = cut
+"""
+
+
+@pytest.mark.timeout(400)
+def test_the_power_fails_before_a_board_can_say_installing(tmp_path: Path) -> None:
+    with house(tmp_path, IDS[:1], CUT + program(1)) as (api, boards):
+        job = ended(api, assign(api, "MP-1", upload(api, program(2))))
+        assert job["state"] == "confirmed", job
+        boards[0].kept_slot("b")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("when", ["downloading", "trial"])
+def test_the_power_is_cut(tmp_path: Path, when: str) -> None:
+    with house(tmp_path, IDS[:1]) as (api, boards):
+        job_id = assign(api, "MP-1", upload(api, program(2)))
+        if when == "downloading":
+            part = boards[0].folder / "update.part"
+            wait_until(lambda: part.exists() and part.stat().st_size > 10_000, "a part of the image")
+        else:
+            boards[0].says("slot b is on trial")
+        boards[0].restart()
+        job = ended(api, job_id)
+        assert job["state"] == "confirmed", job
 
 
 @pytest.mark.timeout(400)
