@@ -66,7 +66,9 @@ class Feed:
             self._take_away(event.before, event.after)
             # The new owner has seen nothing of it yet.
             latest = self._core.telemetry.latest(event.after.id)
-            self._handed_over[event.after.id] = latest.keys() - self._changed[event.after.id]
+            # Of two owners in one period the first one's marks are no changes either.
+            new = self._changed[event.after.id] - self._handed_over.get(event.after.id, set())
+            self._handed_over[event.after.id] = latest.keys() - new
             keys += latest
         self._mark(event.after.id, keys)
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from bridge.sockets.compat import ALIASES, Compat
+from firmware.facts import Facts
 from gateway.core.events import Alert
 from gateway.core.rights import Role
 from gateway.settings import DIALECTS
@@ -28,7 +29,7 @@ class World:
     """Five people with five tabs each, one on every page; HERS is olga's, HOUSE nobody's."""
 
     def __init__(self, house):
-        self.core, self.tabs = house.core, {}
+        self.core, self.firmware, self.tabs = house.core, house.firmware, {}
 
     def person(self, name):
         return self.core.accounts.people.named(name).person
@@ -123,6 +124,14 @@ def live(who, page):
     return staff_and_olga(who, page) and page in LIVE
 
 
+def live_olga(who, page):
+    return olga(who, page) and page in LIVE
+
+
+def live_sam(who, page):
+    return sam(who, page) and page in LIVE
+
+
 def live_staff(who, page):
     return staff(who, page) and page in LIVE
 
@@ -171,10 +180,12 @@ async def renamed_by_ann(world):
 
 async def given(world):
     await world.core.registry.edit("HERS", world.person("tom"), owner_id=world.person("sam").id)
+    await world.settle()
 
 
 async def given_back(world):
     await world.core.registry.edit("HERS", world.person("tom"), owner_id=world.person("olga").id)
+    await world.settle()
 
 
 async def declared(world):
@@ -200,6 +211,21 @@ async def commanded_by_ann(world):
 
 async def commanded_by_a_program(world):
     await world.core.commands.send("HOUSE", "set", {"values": {"b": 1}}, "olga")
+
+
+async def assigned(world):
+    async with world.firmware.images.receiving() as upload:
+        await upload.write(b"an image")
+        world.image = await world.firmware.images.add(upload, Facts("fw-1", "1.0", GENERIC), "test")
+    await world.firmware.assignments.assign("HERS", world.image.id, world.person("tom"))
+    await world.settle()
+
+
+async def rolled_out(world):
+    plan = {"name": "May", "firmware_id": world.image.id, "modules": ["HOUSE"]}
+    await world.firmware.rollouts.create(plan, world.person("tom"))
+    await world.firmware.rollouts.settled()
+    await world.settle()
 
 
 async def logged_in(world):
@@ -256,15 +282,17 @@ EVENTS = [
     (lost, {"module:status:changed": live, "user:module:offline": olga}),
     (renamed, {"user:module:updated": olga, "admin:module:updated": admin_pages} | ACT),
     (renamed_by_ann, {"admin:module:updated": admin_pages} | ACT_OF_ANN),
-    (given, {"user:module:removed": olga, "user:module:added": sam, "admin:module:updated": admin_pages}
-     | ACT),
-    (given_back, {"user:module:removed": sam, "user:module:added": olga, "admin:module:updated": admin_pages}
-     | ACT),
+    (given, {"user:module:removed": olga, "user:module:added": sam, "admin:module:updated": admin_pages,
+             "module:telemetry:updated": live_sam} | ACT),
+    (given_back, {"user:module:removed": sam, "user:module:added": olga, "admin:module:updated": admin_pages,
+                  "module:telemetry:updated": live_olga} | ACT),
     (declared, {"admin:module:added": admin_pages, "waiting:changed": staff} | ACT_OF_ANN),
     (registered, {"admin:module:added": admin_pages, "waiting:changed": staff}),
     (commanded, {"user:command:sent": olga, "module:command:updated": staff_and_olga} | ACT),
     (commanded_by_ann, {"user:command:sent": ann, "module:command:updated": staff} | ACT_OF_ANN),
     (commanded_by_a_program, {"module:command:updated": staff}),
+    (assigned, {"firmware:job:updated": staff_and_olga, "user:module:updated": olga,
+                "admin:module:updated": admin_pages} | ACT),
     (deleted, {"user:module:removed": olga, "admin:module:removed": admin_pages, "waiting:changed": staff}
      | ACT),
     (logged_in, {"user:session:new": olga, "admin:user:logged_in": admin_pages}),
@@ -277,6 +305,9 @@ EVENTS = [
     (maintenance_over, {"system:maintenance": everybody} | ACT_OF_ANN),
     (alarm, {"system:alert": admins}),
     (closed, {"join:changed": staff} | ACT),
+    # The last, as a rollout goes on by itself.
+    (rolled_out, {"firmware:rollout:updated": staff, "firmware:job:updated": staff,
+                  "admin:module:updated": admin_pages} | ACT),
 ]  # fmt: skip
 USER = {"id", "username", "name", "email", "role", "active", "created_at", "last_login"}
 FIELDS = {
@@ -296,8 +327,16 @@ FIELDS = {
     "admin:user:profile_updated": {"user", "timestamp"},
     "admin:action:performed": {"action", "subject", "adminUserId", "adminName", "details", "timestamp"},
     "system:maintenance": {"inMaintenance", "reason", "adminUserId", "timestamp"},
+    "firmware:job:updated": {
+        "id", "module", "firmware_id", "state", "received", "size", "since", "created_at", "attempt", "due",
+        "error", "by", "rollout_id", "rate", "eta",
+    },
+    "firmware:rollout:updated": {
+        "id", "name", "firmware_id", "state", "reason", "wave", "wave_since", "waves", "counts", "progress",
+        "created_at", "ended_at", "by",
+    },
     "system:alert": {"level", "message", "details", "timestamp"},
-}
+}  # fmt: skip
 
 
 async def test_every_event_reaches_its_audience_and_nobody_else(tmp_path):
