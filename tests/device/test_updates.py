@@ -2,6 +2,7 @@
 
 import os
 import random
+import ssl
 import time
 import zlib
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from . import micropython
 from .harness import INTERPRETERS, Mosquitto, wait_until
 from .programs import PROGRAM
+from .test_tls import make
 from .updating import Files, Gateway, Image, Sent, Slotted, bundle, program, serving, sha
 
 DATA = os.urandom(150_000)
@@ -204,6 +206,23 @@ def test_a_link_that_has_expired(board: Slotted, gateway: Gateway, broker: Mosqu
     updated(board, gateway)
     assert [bool(authorization) for _, _, authorization in files.asked] == [False, True]
     assert not gateway.asked
+
+
+@pytest.mark.parametrize("trusted", ["house", "stranger"])
+def test_an_image_in_cipher(
+    board: Slotted, gateway: Gateway, broker: Mosquitto, files: Files, tmp_path: Path, trusted: str
+) -> None:
+    """From a server it can trust; a stranger gets not even the token, and the image comes in chunks."""
+    make(tmp_path, "house")
+    make(tmp_path, "stranger")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "house.crt", tmp_path / "house.key")
+    files.socket = context.wrap_socket(files.socket, server_side=True)
+    online(board, gateway, broker, TLS_CA=f"{tmp_path}/{trusted}.der")
+    gateway.offer(IMAGE, url=files.url.replace("http://127.0.0.1", "https://localhost"))
+    updated(board, gateway)
+    assert bool(files.offsets) is (trusted == "house")
+    assert bool(gateway.asked) is (trusted == "stranger")
 
 
 def test_nobody_answers_over_http(board: Slotted, gateway: Gateway, broker: Mosquitto) -> None:
