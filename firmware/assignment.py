@@ -6,10 +6,9 @@ import msgspec
 
 from firmware import job_records as records
 from firmware.catalogue import Catalogue
-from firmware.compatibility import obstacles
+from firmware.fitness import Fitness
 from firmware.ledger import Ledger, first_step
 from firmware.offers import Offers
-from firmware.signing import Signing
 from firmware.values import Image, Job, Step
 from gateway.core import clock
 from gateway.core.errors import Conflict, Forbidden, Invalid
@@ -23,11 +22,11 @@ By = Person | str
 
 class Assignments:
     def __init__(
-        self, registry: Registry, images: Catalogue, signing: Signing, ledger: Ledger, offers: Offers
+        self, registry: Registry, images: Catalogue, fitness: Fitness, ledger: Ledger, offers: Offers
     ) -> None:
         self._registry = registry
         self._images = images
-        self._signing = signing
+        self._fitness = fitness
         self._ledger = ledger
         self._offers = offers
 
@@ -58,10 +57,7 @@ class Assignments:
 
     def obstacles(self, module: Module, image: Image) -> list[str]:
         """Each reason, as a sentence, why this module should not get this image; none: it may."""
-        runs = self._images.by_serial(module.firmware)
-        reasons = obstacles(image, module, self._signing.policy, runs.version if runs else None)
-        if self._images.damaged(image):
-            reasons.append(f"The file of {image.serial} is damaged. Upload it again.")
+        reasons = self._fitness.obstacles(module, image)
         latest = self._ledger.latest(module.number)
         if latest is not None and latest.image_id == image.id and latest.state == "rolled_back":
             reasons.append(f"{module.id} had {image.serial} and went back: {latest.error}")

@@ -18,13 +18,20 @@ _UNITS = {"B": 1, "K": 1024, "M": 1024**2}
 _FLASH_KEYS = ("flash_size", "flash")
 
 
-def obstacles(image: Image, module: Module, policy: Policy, runs: str | None = None) -> list[str]:
+def obstacles(
+    image: Image, module: Module, policy: Policy, runs: str | None = None, *, spoken: bool = True
+) -> list[str]:
     """Each reason against it; none: it fits. `runs`: the version it runs now, None when that is not known.
 
-    What a module has not said speaks against nothing, unless the image demands to know it.
+    What a module has not said speaks against nothing, unless the image demands to know it; of one that
+    has not `spoken` at all, not even then.
     """
     found = [check(image, module) for check in _CHECKS]
-    found += [_too_old(image, module, runs), _unsigned(image, policy)]
+    if module.hardware or spoken:
+        found.append(_other_hardware(image, module))
+    if runs is not None or spoken:
+        found.append(_too_old(image, module, runs))
+    found.append(_unsigned(image, policy))
     return [sentence for sentence in found if sentence]
 
 
@@ -68,7 +75,7 @@ def _whole_flash(image: Image, module: Module) -> str:
 
 
 _CHECKS: tuple[Callable[[Image, Module], str], ...] = (
-    _other_type, _other_hardware, _other_chip, _too_big, _whole_flash,
+    _other_type, _other_chip, _too_big, _whole_flash,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from firmware.addresses import Addresses
 from firmware.assignment import Assignments
 from firmware.catalogue import Catalogue
 from firmware.course import Course
+from firmware.fitness import Fitness
 from firmware.ledger import Ledger
 from firmware.links import Links
 from firmware.offers import Offers
@@ -89,8 +90,9 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
     addresses = Addresses(settings)
     addresses.watch(hub)
     links, reader, probing = Links(settings.signing_key()), Reader(images), Probing(store)
-    offers = Offers(addresses, registry, images, ledger, course, links, reader, probing)
-    assignments = Assignments(registry, images, signing, ledger, offers)
+    fitness = Fitness(core.presence, images, signing)
+    offers = Offers(addresses, registry, images, fitness, ledger, course, links, reader, probing)
+    assignments = Assignments(registry, images, fitness, ledger, offers)
     return Firmware(
         core=core,
         signing=signing,

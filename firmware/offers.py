@@ -9,6 +9,7 @@ from typing import Any
 from firmware.addresses import Addresses
 from firmware.catalogue import Catalogue
 from firmware.course import Course
+from firmware.fitness import Fitness
 from firmware.ledger import Ledger
 from firmware.links import Links
 from firmware.probing import PROBE, Probing
@@ -31,12 +32,13 @@ _FETCHING = frozenset({"assigned", "offered", "downloading", "downloaded", "veri
 
 class Offers:
     def __init__(
-        self, addresses: Addresses, registry: Registry, images: Catalogue, ledger: Ledger, course: Course,
-        links: Links, reader: Reader, probing: Probing,
+        self, addresses: Addresses, registry: Registry, images: Catalogue, fitness: Fitness, ledger: Ledger,
+        course: Course, links: Links, reader: Reader, probing: Probing,
     ) -> None:  # fmt: skip
         self._addresses = addresses
         self._registry = registry
         self._images = images
+        self._fitness = fitness
         self._ledger = ledger
         self._course = course
         self._links = links
@@ -71,10 +73,19 @@ class Offers:
             return
         if job.state in _RESUMABLE:
             self._send(module, job)
-        elif job.state == "assigned" and job.due_ms <= clock.now_ms():
+        elif job.state == "assigned" and job.due_ms <= clock.now_ms() and self._fits(module, job):
             may_begin = self._ledger.under_way() < MOST_AT_ONCE and self._may_begin(job)
             if may_begin and self._send(module, job):
                 self._ledger.step(job, "offered", "It listens, and was sent the offer.")
+
+    def _fits(self, module: Module, job: Job) -> bool:
+        """Looked at again: a module entered by hand tells its hardware only when it comes."""
+        if job.override:
+            return True
+        reasons = self._fitness.obstacles(module, self._images.get(job.image_id), offering=True)
+        if reasons and self._fitness.has_introduced_itself(module):
+            self._course.fail(module, job, " ".join(reasons), final=True)
+        return not reasons
 
     def _send(self, module: Module, job: Job) -> bool:
         try:

@@ -352,3 +352,17 @@ async def test_two_technicians_at_once_leave_one_job_and_one_that_says_why(floor
     assert sorted(job.state for job in jobs) == ["cancelled", "offered"]
     winner = floor.firmware.images.get(floor.job(module).image_id)
     assert floor.core.registry.get(module.id).assigned_firmware == winner.serial
+
+
+async def test_what_a_new_module_will_say_is_waited_for_and_then_counts(floor):
+    ((module, _),) = await floor.core.decisions.declare([{"serial": "MC-9", "type": 7}], ADMIN, with_token=False)
+    image = await floor.image("esp-2", hardware=("esp32-s3",))
+    job = await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+    floor.connects(module)
+    assert floor.job(module).state == "assigned"
+    floor.passes(15)
+    await floor.firmware.reconcile.look()
+    job = floor.job(module)
+    assert job.state == "failed" and "has not said what hardware" in job.error
+    async with raises(Conflict):
+        await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
