@@ -77,7 +77,7 @@ def test_what_the_gateway_packs_a_board_unpacks(board, tmp_path_factory, files):
     except Invalid:
         return
     assert the_gateway_takes(data)
-    assert unpacked(board, data, tmp_path_factory.getbasetemp() / "packed") == files
+    assert unpacked(board, data, tmp_path_factory.getbasetemp() / "board packed") == files
 
 
 ODD_PATHS = st.sampled_from(
@@ -133,11 +133,11 @@ def test_what_the_gateway_takes_a_board_takes(board, tmp_path_factory, members, 
         data = packed([("main.py", tarfile.REGTYPE, b"pass\n"), *members], lies, form, behind)
     except ValueError:
         return  # not to be said in this form of tar
-    folder = tmp_path_factory.getbasetemp() / "any"
+    folder = tmp_path_factory.getbasetemp() / "board"
     before = set(os.listdir(tmp_path_factory.getbasetemp()))
     found = unpacked(board, data, folder)
     if the_gateway_takes(data):
         assert found is not None
         assert set(found) == set(bundles.in_memory(data).files)
     assert set(os.listdir(folder)) <= {"bundle", "slot"}
-    assert set(os.listdir(tmp_path_factory.getbasetemp())) - before <= {"any"}
+    assert set(os.listdir(tmp_path_factory.getbasetemp())) - before <= {"board"}

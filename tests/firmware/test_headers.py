@@ -325,7 +325,7 @@ def test_anything_behind_any_beginning(tmp_path_factory, beginning, rest):
 
 
 def _reads_or_refuses(tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "any"
+    path = tmp_path_factory.getbasetemp() / "image"
     path.write_bytes(data)
     try:
         header = headers.read_header(path)
