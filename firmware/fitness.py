@@ -31,7 +31,8 @@ class Fitness:
         return reasons
 
     def _is_known_by_voice(self, module: Module) -> bool:
-        return self._presence.of(module.id).last_seen_ms is not None
+        """One that is about to be entered has no number yet, and no presence."""
+        return bool(module.number) and self._presence.of(module.id).last_seen_ms is not None
 
     def has_introduced_itself(self, module: Module) -> bool:
         """Whether it is there for so long that it has said what it ever will say of itself."""

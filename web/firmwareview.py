@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from firmware.house import Firmware
 from firmware.values import Image
+from gateway.core.core import Core
 from gateway.core.values import Module
 from web import updatewords, wording
-from web.views import module_type
+from web.views import in_order, matches, module_type
 
 SHORT = 12
 MAX_LISTED = 300
@@ -58,8 +59,8 @@ class ImageViews:
         self._running = Counter(module.firmware.lower() for module in modules)
         self._assigned = Counter(module.assigned_firmware.lower() for module in modules)
 
-    def all(self) -> list[ImageView]:
-        return [self.view(image) for image in self._firmware.images.all()]
+    def newest(self, most: int) -> list[ImageView]:
+        return [self.view(image) for image in self._firmware.images.all()[:most]]
 
     def view(self, image: Image) -> ImageView:
         facts = updatewords.header_facts(image.header)
@@ -137,6 +138,16 @@ def _note(firmware: Firmware, image: Image, module: Module) -> str:
         return "runs it already"
     job = firmware.ledger.open_of(module.number)
     return "on its way" if job is not None and job.image_id == image.id else ""
+
+
+def candidates(core: Core, image: Image, most: int, q: str = "") -> tuple[list[Module], int]:
+    """Approved modules of its type with `q` in name, id or place: so many in the order of names, and how
+    many there are."""
+    code = str(image.type)
+    found = [m for m in core.registry.all() if m.life == "approved" and matches(core, m, type=code, q=q)]
+    # Numbers count as numbers only among those that are shown: to sort all that way takes too long.
+    found.sort(key=lambda module: (module.name or module.id).lower())
+    return in_order(found[:most]), len(found)
 
 
 def choices(firmware: Firmware, pairs: Iterable[tuple[Image, Module]]) -> tuple[list[Choice], list[Choice]]:

@@ -1,5 +1,6 @@
 """Updates as pages show them: how far, since when, why, what next, and what it rests on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from firmware.house import Firmware
@@ -119,17 +120,17 @@ def step_view(step: Step) -> StepView:
     return StepView(step.state, word, icon, step.at_ms, step.evidence, step.by)
 
 
-def open_jobs(firmware: Firmware) -> list[JobView]:
+def job_views(firmware: Firmware, jobs: Iterable[Job], most: int) -> list[JobView]:
     """Those at work first, then those that wait, the newest of each first."""
-    jobs = sorted(firmware.ledger.open_jobs(), key=lambda job: (job.state == "assigned", -job.since_ms))
-    return [job_view(firmware, job) for job in jobs]
+    ordered = sorted(jobs, key=lambda job: (job.state == "assigned", -job.since_ms))
+    return [job_view(firmware, job) for job in ordered[:most]]
 
 
-def troubled(firmware: Firmware, modules: list[Module]) -> list[JobView]:
+def troubled(firmware: Firmware, modules: Iterable[Module], most: int) -> list[JobView]:
     """Updates that ended badly and are still what the module should have: a person is needed."""
     found = []
     for module in modules:
         job = firmware.ledger.latest(module.number)
         if job is not None and job.state in ("failed", "rolled_back") and module.assigned_firmware:
             found.append(job)
-    return [job_view(firmware, job) for job in sorted(found, key=lambda job: -job.since_ms)]
+    return [job_view(firmware, job) for job in sorted(found, key=lambda job: -job.since_ms)[:most]]

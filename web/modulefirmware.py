@@ -11,6 +11,7 @@ from web.visit import Visit
 
 # Images of other types are no news; so many that do not fit are enough.
 MAX_OTHERS = 20
+MAX_IMAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,6 @@ class FirmwareCard:
     past: tuple[JobView, ...]
     fitting: tuple[Choice, ...]
     others: tuple[Choice, ...]
-    other_types: int
     ways: str
     problem: str
 
@@ -41,7 +41,7 @@ async def firmware_card(visit: Visit, module: Module) -> FirmwareCard:
     newest = None if latest is None else job_view(firmware, latest)
     asked = next((job for job in jobs if job.id == visit.query("job")), newest)
     known = firmware.images.by_serial(module.firmware) if module.firmware else None
-    fitting, others, other_types = _choices(firmware, module) if visit.manages else ([], [], 0)
+    fitting, others = _choices(firmware, module) if visit.manages else ([], [])
     reported = module.reported_firmware
     return FirmwareCard(
         current=module.firmware,
@@ -54,7 +54,6 @@ async def firmware_card(visit: Visit, module: Module) -> FirmwareCard:
         past=tuple(jobs[:PAST]),
         fitting=tuple(fitting),
         others=tuple(others[:MAX_OTHERS]),
-        other_types=other_types,
         ways=_ways(firmware, module),
         problem=firmware.addresses.advertised(module).problem if visit.manages else "",
     )
@@ -69,11 +68,10 @@ async def _steps(firmware: Firmware, job: JobView | None) -> tuple[StepView, ...
         return ()
 
 
-def _choices(firmware: Firmware, module: Module) -> tuple[list[Choice], list[Choice], int]:
-    """The images of its type, apart by whether they fit, and how many are for other types."""
-    images = firmware.images.all()
-    own = [image for image in images if image.type == module.type]
-    return *choices(firmware, ((image, module) for image in own)), len(images) - len(own)
+def _choices(firmware: Firmware, module: Module) -> tuple[list[Choice], list[Choice]]:
+    """The newest images of its type, apart by whether they fit."""
+    own = [image for image in firmware.images.all() if image.type == module.type]
+    return choices(firmware, ((image, module) for image in own[:MAX_IMAGES]))
 
 
 def _ways(firmware: Firmware, module: Module) -> str:

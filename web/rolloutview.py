@@ -65,10 +65,11 @@ class MemberView:
     job: JobView | None
 
 
-def rollout_views(firmware: Firmware) -> list[RolloutView]:
+def rollout_views(firmware: Firmware, most: int, state: str = "") -> list[RolloutView]:
     """The newest first."""
-    found = sorted(firmware.rollouts.all(), key=lambda rollout: -rollout.id)
-    return [rollout_view(firmware, rollout) for rollout in found]
+    found = [rollout for rollout in firmware.rollouts.all() if state in ("", rollout.state)]
+    found.sort(key=lambda rollout: -rollout.id)
+    return [rollout_view(firmware, rollout) for rollout in found[:most]]
 
 
 def rollout_view(firmware: Firmware, rollout: Rollout) -> RolloutView:
@@ -121,11 +122,12 @@ def _wave_title(wave: Wave) -> str:
     return "The rest" if wave.rest else f"{wave.percent:g} % of those left"
 
 
-def member_views(firmware: Firmware, rollout: Rollout) -> list[MemberView]:
-    """By wave; within it those at work and those in trouble first."""
-    members = [_member(firmware, rollout, each) for each in firmware.rollouts.members(rollout.id)]
-    order = {state: place for place, state in enumerate(("running", "reverting", "failed", "rolled_back"))}
-    return sorted(members, key=lambda each: (each.wave, order.get(each.state, 9), each.module_id))
+def member_views(firmware: Firmware, rollout: Rollout, most: int) -> list[MemberView]:
+    """Those in trouble and those at work first, then by wave."""
+    order = {state: place for place, state in enumerate(("failed", "rolled_back", "running", "reverting"))}
+    members = firmware.rollouts.members(rollout.id)
+    members.sort(key=lambda said: (order.get(said["state"], 9), said["wave"]))
+    return [_member(firmware, rollout, said) for said in members[:most]]
 
 
 def _member(firmware: Firmware, rollout: Rollout, said: dict[str, Any]) -> MemberView:

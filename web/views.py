@@ -106,8 +106,12 @@ def _reading(kind: ModuleType, key: str, value: Any) -> Reading:
 
 def visible(core: Core, visitor: Principal) -> Iterable[Module]:
     """What this visitor may see, in the order of names."""
-    found = [module for module in core.registry.all() if may_see(visitor, module.owner_id)]
-    return sorted(found, key=lambda module: (_natural(module.name or module.id), module.id))
+    return in_order(module for module in core.registry.all() if may_see(visitor, module.owner_id))
+
+
+def in_order(modules: Iterable[Module]) -> list[Module]:
+    """In the order of names."""
+    return sorted(modules, key=lambda module: (_natural(module.name or module.id), module.id))
 
 
 def _natural(text: str) -> list[tuple[str, int]]:

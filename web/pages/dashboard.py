@@ -51,14 +51,12 @@ async def show(visit: Visit) -> Response:
 
 def _updates(visit: Visit, modules: list[Module]) -> list[JobView]:
     """Those that ended badly; for whoever can do something about it."""
-    return troubled(visit.site.firmware, modules)[:SHOWN] if visit.manages else []
+    return troubled(visit.site.firmware, modules, SHOWN) if visit.manages else []
 
 
 def _rollouts(visit: Visit) -> list[RolloutView]:
     """Those that stopped by themselves and wait for somebody."""
-    if not visit.manages:
-        return []
-    return [view for view in rollout_views(visit.site.firmware) if view.state == "stopped"][:SHOWN]
+    return rollout_views(visit.site.firmware, SHOWN, "stopped") if visit.manages else []
 
 
 def _example(visit: Visit) -> str:

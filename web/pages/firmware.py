@@ -13,7 +13,7 @@ from gateway.core.errors import GatewayError, Invalid, TooLarge
 from web import updatewords
 from web.access import Access
 from web.firmwareview import MAX_LISTED, ImageViews
-from web.jobview import open_jobs, troubled
+from web.jobview import job_views, troubled
 from web.notices import Notice
 from web.pages.table import Handler, Page
 from web.rolloutview import rollout_views
@@ -34,16 +34,16 @@ Action = Callable[[Visit], Awaitable[Notice]]
 
 async def show(visit: Visit) -> Response:
     core, firmware = visit.site.core, visit.site.firmware
-    images, jobs = ImageViews(firmware).all(), open_jobs(firmware)
+    jobs = firmware.ledger.open_jobs()
     signing = firmware.signing
     return await visit.long_page(
         "firmware.html",
-        images=images[:MAX_LISTED],
-        images_total=len(images),
-        jobs=jobs[:SHOWN_JOBS],
+        images=ImageViews(firmware).newest(MAX_LISTED),
+        images_total=len(firmware.images.all()),
+        jobs=job_views(firmware, jobs, SHOWN_JOBS),
         jobs_total=len(jobs),
-        troubled=troubled(firmware, list(core.registry.all()))[:SHOWN_JOBS],
-        rollouts=rollout_views(firmware)[:SHOWN_ROLLOUTS],
+        troubled=troubled(firmware, core.registry.all(), SHOWN_JOBS),
+        rollouts=rollout_views(firmware, SHOWN_ROLLOUTS),
         types=[(kind.code, kind.name) for kind in core.types.all()],
         policy=signing.policy,
         public_key=signing.public_key,

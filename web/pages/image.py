@@ -10,16 +10,15 @@ from firmware.values import Image, Job
 from gateway.core.errors import Conflict, GatewayError, Invalid
 from web import localtime
 from web.access import Access
-from web.firmwareview import Choice, ImageViews, choices
-from web.jobview import job_view
+from web.firmwareview import ImageViews, candidates, choices
+from web.jobview import job_views
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.table import Handler, Page
-from web.views import visible
 from web.visit import Visit
 
-MAX_CHOICES = 500
-MAX_MISFITS = 100
+MAX_CHOICES = 300
+MAX_JOBS = 100
 MAX_NAMED = 3
 Action = Callable[[Visit, Image], Awaitable[tuple[str, Notice]]]
 
@@ -31,34 +30,22 @@ def asked_image(visit: Visit) -> Image:
 
 async def show(visit: Visit) -> Response:
     firmware, image = visit.site.firmware, asked_image(visit)
-    fitting, others = _choices(visit, image)
+    modules, total = candidates(firmware.core, image, MAX_CHOICES, visit.query("q"))
+    fitting, others = choices(firmware, ((image, module) for module in modules))
     jobs = [job for job in firmware.ledger.open_jobs() if job.image_id == image.id]
     return await visit.long_page(
         "image.html",
         image=ImageViews(firmware).view(image),
-        fitting=fitting[:MAX_CHOICES],
-        others=others[:MAX_MISFITS],
-        more=max(0, len(fitting) - MAX_CHOICES),
-        others_total=len(others),
-        jobs=[job_view(firmware, job) for job in sorted(jobs, key=lambda job: -job.since_ms)[:MAX_CHOICES]],
+        fitting=fitting,
+        others=others,
+        more=total - len(modules),
+        jobs=job_views(firmware, jobs, MAX_JOBS),
         jobs_total=len(jobs),
         picked=set(visit.texts("id")),
         q=visit.query("q"),
         holders=_holders(firmware, image),
         zone=firmware.core.settings.time_zone,
     )
-
-
-def _choices(visit: Visit, image: Image) -> tuple[list[Choice], list[Choice]]:
-    """Approved modules of its type, in the order of names, apart by whether it fits them."""
-    wanted = visit.query("q").lower()
-    modules = [
-        module
-        for module in visible(visit.site.core, visit.person)
-        if module.life == "approved" and module.type == image.type
-        if not wanted or any(wanted in text.lower() for text in (module.id, module.name, module.location))
-    ]
-    return choices(visit.site.firmware, ((image, module) for module in modules))
 
 
 def _holders(firmware: Firmware, image: Image) -> list[str]:

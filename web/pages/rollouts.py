@@ -5,33 +5,32 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from firmware.house import Firmware
 from firmware.rollout_values import Rollout
 from firmware.rollouts import Rollouts
 from firmware.values import Image
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.rights import Person
-from gateway.core.values import Module
 from web.access import Access
-from web.firmwareview import ImageViews
+from web.firmwareview import ImageViews, candidates
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.table import Handler, Page
 from web.rolloutplan import typed_plan
 from web.rolloutsteps import step_views
 from web.rolloutview import member_views, plan_rows, rollout_view, rollout_views, wave_views
-from web.views import visible
 from web.visit import Visit
 
-MAX_MEMBERS = 1000
+MAX_MEMBERS = 300
 MAX_LISTED = 200
-MAX_CHOICES = 1000
+MAX_CHOICES = 500
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 Plain = Callable[[Rollouts, int, Person], Awaitable[Rollout]]
 Step = Callable[[Visit, Rollouts, int], Awaitable[Rollout]]
 
 
 async def show_all(visit: Visit) -> Response:
-    return visit.page("rollouts.html", rollouts=rollout_views(visit.site.firmware)[:MAX_LISTED])
+    return visit.page("rollouts.html", rollouts=rollout_views(visit.site.firmware, MAX_LISTED))
 
 
 async def show_new(visit: Visit) -> Response:
@@ -39,14 +38,14 @@ async def show_new(visit: Visit) -> Response:
     firmware = visit.site.firmware
     images = [image for image in firmware.images.all() if not firmware.images.damaged(image)]
     image = _chosen(visit, images)
-    modules = _candidates(visit, image) if image else []
+    modules, total = candidates(firmware.core, image, MAX_CHOICES) if image else ([], 0)
     return await visit.long_page(
         "rollout_new.html",
         images=images,
         image=ImageViews(firmware).view(image) if image else None,
-        modules=modules[:MAX_CHOICES],
-        total=len(modules),
-        groups=[(name, name) for name in sorted({module.group for module in modules if module.group})],
+        modules=modules,
+        total=total,
+        groups=_groups(firmware, image),
         picked=set(visit.texts("id")),
         canaries=set(visit.texts("canary")),
         days=list(enumerate(DAYS)),
@@ -60,9 +59,10 @@ def _chosen(visit: Visit, images: list[Image]) -> Image | None:
     return next((image for image in images if str(image.id) == wanted), images[0] if images else None)
 
 
-def _candidates(visit: Visit, image: Image) -> list[Module]:
-    modules = visible(visit.site.core, visit.person)
-    return [module for module in modules if module.type == image.type and module.life == "approved"]
+def _groups(firmware: Firmware, image: Image | None) -> list[tuple[str, str]]:
+    modules = firmware.core.registry.all()
+    names = {module.group for module in modules if image is not None and module.type == image.type}
+    return [(name, name) for name in sorted(names - {""})]
 
 
 async def create(visit: Visit) -> Response:
@@ -83,12 +83,11 @@ def _number(text: str) -> int:
 
 async def show(visit: Visit) -> Response:
     firmware, rollout = visit.site.firmware, asked_rollout(visit)
-    members = member_views(firmware, rollout)
     return await visit.long_page(
         "rollout.html",
         rollout=rollout_view(firmware, rollout),
         waves=wave_views(firmware, rollout),
-        members=members[:MAX_MEMBERS],
+        members=member_views(firmware, rollout, MAX_MEMBERS),
         plan=plan_rows(rollout.plan, firmware.core.settings.time_zone),
         steps=step_views(firmware, rollout, admin=visit.administers),
     )

@@ -74,7 +74,7 @@ function takeJob(said, refresh) {
   const job = remember(said);
   const found = places(job.id);
   for (const place of found) if (isSame(place, job)) showProgress(place, job);
-  const stale = found.some((place) => !isSame(place, job));
+  const stale = found.some((place) => !isSame(place, job)) && before?.state !== job.state;
   if (stale || (found.length === 0 && before?.state !== job.state && isShownHere(job))) refresh(LATER_MS);
   if (isShownHere(job) && before?.state !== job.state) tell(job);
 }
@@ -85,8 +85,12 @@ function takeRollout(rollout, refresh) {
   if (found.length || ["firmware", "rollouts"].includes(document.body.dataset.page)) refresh(LATER_MS);
 }
 
+function shownJobs() {
+  return [...document.querySelectorAll("[data-job]")];
+}
+
 function showLatest() {
-  for (const place of document.querySelectorAll("[data-job]")) {
+  for (const place of shownJobs()) {
     const job = latest.get(place.dataset.job);
     const bar = place.querySelector("progress");
     if (job && bar && isSame(place, job) && bar.value < job.received) showProgress(place, job);
@@ -124,6 +128,10 @@ export function startUpdates(refresh) {
     if (button) copy(button);
     const all = event.target.closest("[data-pick]");
     if (all) for (const box of all.form.querySelectorAll('input[name="id"]:not(:disabled)')) box.checked = all.dataset.pick === "all";
+  });
+  // A part that somebody is at work in was left as it was; now it may show what has happened since.
+  document.addEventListener("focusout", () => {
+    if (shownJobs().some((place) => latest.has(place.dataset.job) && !isSame(place, latest.get(place.dataset.job)))) refresh(LATER_MS);
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-choose] select")) event.target.form.requestSubmit();
