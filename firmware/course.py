@@ -25,6 +25,12 @@ MOST_STEPS = 500
 MAX_ERROR = 500
 # What comes only after the image arrived.
 _NEEDS_IMAGE = frozenset({"downloaded", "verified", "installing"})
+# What is left of `received` after a failure: that it was sent something, which it may still have.
+SENT_BEFORE = 1
+# So many of those who wait are looked at in one turn.
+LOOK_AT = 500
+# In these nothing of the present attempt was sent.
+_BEFORE_IT_FETCHES = frozenset({"assigned", "offered"})
 NEVER_SENT = "It says that it has an image that was never sent to it."
 Abort = Callable[[Module, str], None]
 
@@ -42,6 +48,7 @@ class Course:
         self._patience = Patience(monotonic_s)
         self._probation = Probation(registry, ledger, probation_s, monotonic_s)
         self._abort: Abort = lambda module, job_id: None
+        self._to_look_at: list[Job] = []
         running.tell(self._hello)
         hub.subscribe(SessionOpened, self._session_opened)
         hub.subscribe(PresenceChanged, self._presence_changed)
@@ -68,15 +75,25 @@ class Course:
         reason = error[:MAX_ERROR] if isinstance(error, str) and error else "It gave no reason."
         if job.ended:
             self._said_too_late(module, job, state, reason)
-        elif self._ledger.steps(job) > MOST_STEPS:
-            self.fail(module, job, "It said too much about this update.", final=True)
+        elif self._said_too_much(module, job):
+            pass
+        elif job.state == "assigned" and job.due_ms > clock.now_ms() and state != "rolled_back":
+            # Said twice, or on its way when the attempt ended: the next one has not begun.
+            self._abort(module, job.id)
         elif state == "failed":
+            self._images.doubt(self._images.get(job.image_id))
             self.fail(module, job, f"The module: {reason}", by=module.id)
         elif state == "rolled_back":
             self._probation.over(job)
             self._ledger.step(job, "rolled_back", reason, by=module.id, error=reason)
         else:
             self._works(module, job, msgspec.convert(state, JobState), said)
+
+    def _said_too_much(self, module: Module, job: Job) -> bool:
+        if self._ledger.steps(job) <= MOST_STEPS:
+            return False
+        self.fail(module, job, "It said too much about this update, or came and went too often.", final=True)
+        return True
 
     def _said_too_late(self, module: Module, job: Job, state: str, reason: str) -> None:
         if job.state == "confirmed" and state == "rolled_back":
@@ -95,7 +112,10 @@ class Course:
             return
         if state == "installing":
             self._probation.begins_anew(job)
-        text = f"{_evidence(state, said)} {job.received} of {job.size} bytes were sent."
+        sent = f"{job.received} of {job.size} bytes were sent."
+        if job.attempt and job.received == SENT_BEFORE:
+            sent = "An earlier attempt was sent the image."
+        text = f"{_evidence(state, said)} {sent}"
         self._ledger.step(job, state, text, by=module.id)
 
     def given(self, job: Job, received: int, how: str) -> Job:
@@ -108,13 +128,15 @@ class Course:
         job = self._ledger.open_of(module.number)
         if job is None:
             return
+        if self._said_too_much(module, job):
+            return
         wanted = self._images.get(job.image_id)
         if image is None or image.id != wanted.id:
             self._probation.said_another(job, serial or digest[:12])
         elif not digest:
             self._ledger.step(job, job.state, "It says the new serial, but no digest; that proves nothing.")
-        elif not job.received:
-            text = "It runs this image already, by its own word; nothing was sent."
+        elif not job.received or job.state in _BEFORE_IT_FETCHES:
+            text = "It runs this image already, by its own word; this attempt sent nothing."
             self._ledger.step(job, "cancelled", text, by=module.id, error=text)
             self._abort(module, job.id)
         else:
@@ -131,21 +153,35 @@ class Course:
     def _presence_changed(self, event: PresenceChanged) -> None:
         module = self._registry.known(event.module_id)
         job = self._ledger.open_of(module.number) if module else None
-        if job is None or event.after == "online":
+        if module is None or job is None or event.after == "online":
             return
-        self._probation.went(job)
-        if job.state == "offered":
+        self._probation.went(job, asleep=event.after == "sleeping")
+        if job.state == "offered" and not self._said_too_much(module, job):
             self._ledger.step(job, "assigned", f"It went {event.after} before it answered.")
+        self._ledger.rests(job)
 
     # What time does
 
     def tick(self) -> None:
-        """Once a second."""
-        for job in self._ledger.open_jobs():
+        """Once a second: everybody at work, and of the others as many as cost nobody else anything."""
+        if not self._to_look_at:
+            self._begin_round()
+        some, self._to_look_at = self._to_look_at[:LOOK_AT], self._to_look_at[LOOK_AT:]
+        for job in self._ledger.at_work() + [job for job in some if self._is_still(job)]:
             module = self._registry.numbered(job.module_number)
             if module is not None and not self._probation.tick(job):
                 self._check_time(module, job)
         self._ledger.tick()
+
+    def _begin_round(self) -> None:
+        self._to_look_at = self._ledger.resting()
+        open_ids = {job.id for job in self._ledger.at_work() + self._to_look_at}
+        self._patience.keep_only(open_ids)
+        self._probation.keep_only(open_ids)
+
+    def _is_still(self, job: Job) -> bool:
+        """Whether nothing came of it since the round began."""
+        return self._ledger.latest(job.module_number) is job
 
     def _check_time(self, module: Module, job: Job) -> None:
         if job.state == "assigned" and job.due_ms > clock.now_ms():
@@ -168,8 +204,9 @@ class Course:
         text = f"{cause} Attempt {attempt} of {MOST_ATTEMPTS}; the next in {wait_s:.0f} s."
         due_ms = clock.now_ms() + int(wait_s * 1000)
         return self._ledger.step(
-            job, "assigned", text, by=by, error=cause, attempt=attempt, received=0, due_ms=due_ms
-        )
+            job, "assigned", text, by=by, error=cause, attempt=attempt, due_ms=due_ms,
+            received=min(job.received, SENT_BEFORE),
+        )  # fmt: skip
 
 
 def _evidence(state: str, said: Mapping[str, Any]) -> str:

@@ -92,7 +92,8 @@ def modules_to_update(now_ms: int) -> list[tuple[int, str | None]]:
     """Modules whose firmware is not the assigned one and due: (number, id of the newest job or None).
 
     A module that never said what it runs is one of them. One whose update failed or was taken back is not,
-    until a person says so; one that had it, and came back with another, is.
+    until a person says so; one that had it, and came back with another, is. An update that waits is one in
+    any case: that its module says the serial already, without a digest, proves nothing.
     """
     every = JobRow.alias()
     latest = every.select(fn.MAX(every.number).alias("newest"), every.module_number)
@@ -104,10 +105,11 @@ def modules_to_update(now_ms: int) -> list[tuple[int, str | None]]:
         .where(
             ModuleRow.life == "approved",
             ModuleRow.assigned_firmware != "",
-            ModuleRow.assigned_firmware != ModuleRow.firmware,
-            JobRow.id.is_null()
-            | ((JobRow.state == "assigned") & (JobRow.due_ms <= now_ms))
-            | (JobRow.state == "confirmed"),
+            ((JobRow.state == "assigned") & (JobRow.due_ms <= now_ms))
+            | (
+                (JobRow.id.is_null() | (JobRow.state == "confirmed"))
+                & (ModuleRow.assigned_firmware != ModuleRow.firmware)
+            ),
         )
     )
     rows: Any = query.tuples()

@@ -44,7 +44,7 @@ class Ledger:
         self._steps: dict[str, int] = {}
         self._untold: dict[str, None] = {}
         self._unsaved: set[str] = set()
-        # The modules that are at work on theirs; asked for with every offer, so it is not counted anew.
+        # Modules that are there and at work on theirs; asked for with every offer, so it is not counted anew.
         self._at_work: set[int] = set()
         self._saved_s = 0.0
         hub.subscribe(ModuleRemoved, self._module_removed)
@@ -52,6 +52,7 @@ class Ledger:
     async def load(self) -> None:
         for job in await self._store.run(records.load_latest):
             self._keep(job)
+        self._at_work.clear()  # nobody is there yet
 
     # Looking
 
@@ -85,6 +86,17 @@ class Ledger:
 
     def under_way(self) -> int:
         return len(self._at_work)
+
+    def at_work(self) -> list[Job]:
+        return [self._latest[number] for number in self._at_work]
+
+    def resting(self) -> list[Job]:
+        """Every open job on which nobody is at work now."""
+        return [job for job in self.open_jobs() if job.module_number not in self._at_work]
+
+    def rests(self, job: Job) -> None:
+        """Its module went away, and so takes no place among those at work until it gets on."""
+        self._at_work.discard(job.module_number)
 
     async def history(self, id: str) -> list[Step]:
         return await self._store.read(lambda: records.load_steps(id))

@@ -42,6 +42,9 @@ class Patience:
     def forget(self, job_id: str) -> None:
         self._since.pop(job_id, None)
 
+    def keep_only(self, job_ids: set[str]) -> None:
+        self._since = {id: since for id, since in self._since.items() if id in job_ids}
+
     def overrun(self, job: Job, *, there: bool, progressed_s: float | None) -> str | None:
         """A sentence about a job that is over its time; None while it is within."""
         state, since_s = self._since.get(job.id, ("", 0.0))

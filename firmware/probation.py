@@ -14,10 +14,14 @@ _MAY_REBOOT = frozenset({"downloading", "downloaded", "verified", "installing"})
 
 
 class _Proof(msgspec.Struct):
-    """Of one job: a session since it began to install, well since when, what else it said it runs."""
+    """Of one job: a session since it began to install, well since when, what else it said it runs.
+
+    `slept`: since its last hello, so it has to say again what it runs.
+    """
 
     new_session: bool = False
     well_since_s: float | None = None
+    slept: bool = False
     other: str = ""
     other_since_s: float = 0.0
 
@@ -41,13 +45,16 @@ class Probation:
     def over(self, job: Job) -> None:
         self._proofs.pop(job.id, None)
 
+    def keep_only(self, job_ids: set[str]) -> None:
+        self._proofs = {id: proof for id, proof in self._proofs.items() if id in job_ids}
+
     def session_opened(self, job: Job) -> None:
         if job.state in _MAY_REBOOT:
             self._of(job).new_session = True
 
     def said_the_new(self, job: Job, by: str) -> None:
         proof = self._of(job)
-        proof.other = ""
+        proof.other, proof.slept = "", False
         if not proof.new_session:
             self._ledger.step(job, job.state, "It says the new digest, but in a session from before.", by=by)
         elif proof.well_since_s is None:
@@ -60,10 +67,12 @@ class Probation:
         if job.state == "installing" and proof.new_session and not proof.other:
             proof.other, proof.other_since_s, proof.well_since_s = what or "no digest", self._now_s(), None
 
-    def went(self, job: Job) -> None:
-        """It is not there: what it had of its probation does not count."""
+    def went(self, job: Job, *, asleep: bool) -> None:
+        """It is not there: what it had of its probation does not count, unless it said that it sleeps."""
         proof = self._proofs.get(job.id)
-        if proof is not None and proof.well_since_s is not None:
+        if proof is not None and asleep:
+            proof.slept = True
+        elif proof is not None and proof.well_since_s is not None:
             proof.well_since_s = None
             self._ledger.step(job, job.state, "It went away during its probation.")
 
@@ -86,6 +95,7 @@ class Probation:
         module = self._registry.numbered(job.module_number)
         return (
             proof.well_since_s is not None
+            and not proof.slept
             and self._now_s() - proof.well_since_s >= self._probation_s
             and module is not None
             and module.firmware == module.assigned_firmware

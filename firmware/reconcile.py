@@ -40,7 +40,7 @@ class Reconcile:
         due = await self._store.read(lambda: modules_to_update(now_ms))
         for place, (number, _) in enumerate(due):
             module = self._registry.numbered(number)
-            if module is not None and module.assigned_firmware not in ("", module.firmware):
+            if module is not None and module.assigned_firmware:
                 self._see_to(module)
             if place % 100 == 99:
                 await asyncio.sleep(0)
@@ -52,7 +52,8 @@ class Reconcile:
         image = self._images.by_serial(module.assigned_firmware)
         if image is None:
             return
-        if job is None or (job.state == "confirmed" and job.attempt < MOST_RETURNS):
+        has_it = module.firmware == module.assigned_firmware
+        if not has_it and (job is None or (job.state == "confirmed" and job.attempt < MOST_RETURNS)):
             attempt = 0 if job is None else job.attempt + 1
             text = f"It should run {image.serial} and runs {module.firmware or 'it never said what'}."
             self._ledger.open(self._ledger.draft(module, image, GATEWAY, attempt=attempt), text)

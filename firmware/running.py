@@ -52,11 +52,16 @@ class Running:
                 listener(module, image, serial, digest)
 
     def _image(self, module: Module, serial: str, digest: str) -> Image | None:
-        """The image that fits all of what was said and the module's type."""
-        by_digest = self._images.by_digest(digest, module.type) if digest else None
+        """The image that fits all of what was said and the module's type.
+
+        An image of another type counts only where it is assigned, as an admin may do, and by its digest.
+        """
         by_serial = self._images.by_serial(serial) if serial else None
-        image = by_digest if digest else by_serial
-        if image is None or image.type != module.type:
+        assigned = self._images.by_serial(module.assigned_firmware)
+        image = self._images.by_digest(digest, module.type) if digest else by_serial
+        if assigned is not None and assigned.digest == digest:
+            image = assigned
+        elif image is None or image.type != module.type:
             return None
         return None if by_serial is not None and by_serial.id != image.id else image
 

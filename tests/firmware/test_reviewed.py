@@ -1,0 +1,186 @@
+"""What a review of the firmware floor found: each was wrong once."""
+
+import pytest
+
+from firmware.course import LOOK_AT, MOST_STEPS
+from firmware.ledger import Ledger
+from gateway.core.errors import Conflict
+from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
+from tests.gateway.core.heart import ADMIN, STATION, TECHNICIAN, Clock, raises
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+async def floor(tmp_path, clock):
+    async with open_floor(tmp_path, clock) as floor:
+        yield floor
+
+
+@pytest.fixture
+async def image(floor):
+    return await floor.image()
+
+
+@pytest.fixture
+async def module(floor):
+    return await floor.module()
+
+
+@pytest.fixture
+async def assigned(floor, module, image):
+    return await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+
+
+def tries_again(floor, module):
+    floor.leaps(RETRY_S * 1.2)
+    floor.connects(module)
+    assert floor.job(module).state == "offered"
+
+
+async def test_what_an_earlier_attempt_sent_was_sent(floor, module, image, assigned):
+    """A board that fails to unpack keeps the file, and asks for nothing at its next attempt."""
+    floor.fetches(module)
+    floor.says(module, "downloaded")
+    floor.says(module, "failed", error="no room")
+    tries_again(floor, module)
+    for state in ("downloading", "downloaded", "verified", "installing"):
+        assert floor.says(module, state).state == state
+    floor.goes(module)
+    floor.connects(module)
+    await floor.hello(module, image)
+    floor.passes(PROBATION_S + 1)
+    assert floor.job(module).state == "confirmed"
+    assert any("earlier attempt" in evidence for evidence in await floor.evidence(assigned))
+
+
+async def test_a_failure_said_twice_is_one(floor, module, assigned):
+    floor.fetches(module, 1024)
+    for _ in range(8):
+        job = floor.says(module, "failed", error="no room")
+    assert (job.state, job.attempt) == ("assigned", 1)
+
+
+@pytest.mark.parametrize("late", ["downloading", "downloaded", "verified", "installing"])
+async def test_a_word_on_its_way_when_the_attempt_ended_is_of_that_attempt(floor, module, assigned, late):
+    floor.fetches(module)
+    floor.says(module, "downloaded")
+    floor.passes(602)
+    assert (floor.job(module).state, floor.job(module).attempt) == ("assigned", 1)
+    job = floor.says(module, late)
+    assert (job.state, job.attempt) == ("assigned", 1)
+
+
+async def test_an_image_of_another_type_that_an_admin_wants_is_proved_like_any(floor, module):
+    foreign = await floor.image("foreign-1", type=STATION)
+    assign = floor.firmware.assignments.assign
+    async with raises(Conflict):
+        await assign(module.id, foreign.id, TECHNICIAN)
+    await assign(module.id, foreign.id, ADMIN, override=True)
+    assert (await floor.updates(module, foreign)).state == "confirmed"
+    assert floor.core.registry.get(module.id).firmware == foreign.serial
+
+
+async def test_an_image_of_another_type_is_not_believed_by_its_serial(floor, module):
+    foreign = await floor.image("foreign-1", type=STATION)
+    await floor.firmware.assignments.assign(module.id, foreign.id, ADMIN, override=True)
+    await floor.hello(module, serial=foreign.serial)
+    assert floor.core.registry.get(module.id).firmware == ""
+
+
+async def test_hellos_without_end_fill_no_ledger(floor, module, image, assigned):
+    for _ in range(MOST_STEPS + 50):
+        await floor.hello(module, serial=image.serial)
+    assert floor.job(module).state == "failed"
+    assert len(await floor.states(assigned)) <= MOST_STEPS + 5
+
+
+async def test_coming_and_going_without_end_fills_no_ledger(floor, module, assigned):
+    for _ in range(MOST_STEPS // 2 + 20):
+        floor.goes(module)
+        floor.connects(module)
+    assert floor.job(module).state == "failed" and "came and went" in floor.job(module).error
+    assert len(await floor.states(assigned)) <= MOST_STEPS + 5
+
+
+async def test_who_is_away_takes_no_place_from_others(floor, module, image, assigned):
+    ledger = floor.firmware.ledger
+    floor.fetches(module, 1024)
+    assert ledger.under_way() == 1
+    floor.goes(module)
+    assert (floor.job(module).state, ledger.under_way()) == ("downloading", 0)
+    again = Ledger(floor.core.store, floor.core.hub, floor.core.registry)
+    await again.load()
+    assert again.under_way() == 0 and len(again.resting()) == 1
+    floor.connects(module)
+    floor.fetches(module)
+    assert ledger.under_way() == 1
+    floor.passes(605)
+    assert floor.job(module).state == "assigned"
+
+
+async def test_a_serial_said_without_a_digest_ends_no_retries(floor, module, image, assigned):
+    floor.fetches(module, 1024)
+    floor.says(module, "failed", error="no room")
+    await floor.hello(module, serial=image.serial)
+    assert floor.core.registry.get(module.id).firmware == image.serial
+    floor.leaps(RETRY_S * 1.2)
+    assert await floor.firmware.reconcile.look() == 1
+    assert floor.job(module).state == "offered"
+
+
+async def test_one_that_sleeps_in_between_is_proved_when_it_wakes(floor, module, image, assigned):
+    await floor.installs(module, image)
+    for _ in range(2):
+        assert floor.job(module).state == "installing"
+        floor.core.presence.fell_asleep(module, 600)
+        floor.goes(module)
+        floor.leaps(PROBATION_S)
+        floor.leaps(1)
+        assert floor.job(module).state == "installing"
+        floor.connects(module)
+        floor.passes(2)
+        assert floor.job(module).state == "installing"
+    await floor.hello(module, image)
+    floor.passes(2)
+    assert floor.job(module).state == "confirmed"
+
+
+async def test_one_that_wakes_with_its_old_program_was_rolled_back(floor, module, image, assigned):
+    await floor.installs(module, image)
+    floor.core.presence.fell_asleep(module, 600)
+    floor.goes(module)
+    floor.leaps(PROBATION_S + 1)
+    floor.connects(module)
+    await floor.hello(module, serial="app-1", digest="sha256:" + "1" * 64)
+    floor.passes(PROBATION_S)
+    assert floor.job(module).state == "rolled_back"
+
+
+async def test_what_is_over_is_not_remembered(floor, module, image):
+    for _ in range(5):
+        job = await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+        floor.fetches(module, 1024)
+        floor.connects(module)
+        floor.passes(2)
+        await floor.firmware.assignments.cancel(job.id, TECHNICIAN)
+    floor.passes(2)
+    course = floor.firmware.course
+    assert not course._patience._since and not course._probation._proofs
+
+
+async def test_of_many_who_wait_some_are_looked_at_in_one_turn(floor, image):
+    modules = [await floor.module(f"MC-{i}") for i in range(3)]
+    for module in modules:
+        floor.goes(module)
+        await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+    course, looked = floor.firmware.course, []
+    course._check_time = lambda module, job: looked.append(module.id)
+    course._to_look_at = [floor.job(module) for module in modules] * LOOK_AT
+    floor.firmware.tick()
+    assert len(looked) == LOOK_AT
