@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from firmware.facts import Facts
 from firmware.house import open_firmware
 from gateway.core.events import FirmwareReported
+from tests.bridge.mqtt.client import until
 from tests.gateway.core.heart import ADMIN, GENERIC, approved, open_heart
 
 PROBATION_S, RETRY_S = 60, 30
+PATIENCE_S = 30
 
 
 class Boards:
@@ -101,6 +103,10 @@ class Floor:
     def leaps(self, seconds):
         self.clock.pass_s(seconds)
         self.firmware.tick()
+
+    async def read_again(self, image):
+        """A file that a module's failure cast doubt on is read before it is offered again."""
+        await until(lambda: self.firmware.images.ready(image), PATIENCE_S)
 
     def job(self, module):
         return self.firmware.ledger.latest(module.number)

@@ -137,7 +137,7 @@ async def test_a_module_that_claims_the_digest_before_anything_was_sent_proves_n
     assert job.state == "cancelled" and "by its own word" in job.error
 
 
-async def test_a_failure_is_tried_again_with_growing_pauses_and_then_given_up(floor, module, assigned):
+async def test_a_failure_is_tried_again_with_growing_pauses_and_then_given_up(floor, module, image, assigned):
     alerts = heard(floor.core, Alert)
     pauses = []
     for _ in range(MOST_ATTEMPTS - 1):
@@ -146,6 +146,7 @@ async def test_a_failure_is_tried_again_with_growing_pauses_and_then_given_up(fl
         assert job.state == "assigned" and "flash is broken" in job.error
         pauses.append(job.due_ms - floor.clock.ms)
         floor.leaps(job.due_ms / 1000 - floor.clock.ms / 1000 + 1)
+        await floor.read_again(image)
         floor.connects(module)
         assert floor.job(module).state == "offered"
     assert all(1.8 * before <= after <= 2.4 * before for before, after in pairwise(pauses))
@@ -355,7 +356,8 @@ async def test_two_technicians_at_once_leave_one_job_and_one_that_says_why(floor
 
 
 async def test_what_a_new_module_will_say_is_waited_for_and_then_counts(floor):
-    ((module, _),) = await floor.core.decisions.declare([{"serial": "MC-9", "type": 7}], ADMIN, with_token=False)
+    entry = {"serial": "MC-9", "type": 7}
+    ((module, _),) = await floor.core.decisions.declare([entry], ADMIN, with_token=False)
     image = await floor.image("esp-2", hardware=("esp32-s3",))
     job = await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
     floor.connects(module)
