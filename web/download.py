@@ -62,10 +62,17 @@ def _holder(firmware: Firmware, request: Request) -> Module:
         raise Unauthenticated(_WHO)
     if len(numbers) > 1:
         raise Forbidden(ANOTHERS)
-    module = firmware.core.registry.numbered(numbers.pop())
-    if module is None or module.life != "approved" or not firmware.core.registry.digests(module).token:
+    module = _in_good_standing(firmware, numbers.pop())
+    if module is None:
         raise Forbidden("This module is not approved, or its token was revoked.")
     return module
+
+
+def _in_good_standing(firmware: Firmware, number: int) -> Module | None:
+    registry = firmware.core.registry
+    module = registry.numbered(number)
+    stands = module is not None and module.life == "approved" and bool(registry.digests(module).token)
+    return module if stands else None
 
 
 def _by_token(firmware: Firmware, header: str) -> int:
@@ -110,7 +117,8 @@ def _answer(request: Request, site: Site, job: Job, image: Image) -> Response:
     def given(offset: int, length: int) -> bool:
         firmware.offers.served(job.id, offset, length)
         now = firmware.ledger.open_of(job.module_number)
-        return now is not None and now.id == job.id
+        may_go_on = _in_good_standing(firmware, job.module_number) is not None
+        return may_go_on and now is not None and now.id == job.id
 
     part = Part(firmware.images.path(image), image.size, start, end)
     return PartResponse(part, 206 if asked else 200, headers, site.downloads, job.module_number, given)

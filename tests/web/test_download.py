@@ -456,6 +456,15 @@ async def test_an_update_that_is_called_off_stops_in_the_middle(big: Stand) -> N
             await asyncio.wait_for(reader.readexactly(len(BIG)), 60)
 
 
+async def test_a_module_that_is_revoked_gets_no_more_of_it(big: Stand) -> None:
+    async with serve(big.house) as address, connected(address, big.link, 1024) as reader:
+        assert (await status(reader))[0] == 200
+        await reader.readexactly(1000)
+        await big.floor.core.registry.revoke(big.module.id, TECHNICIAN)
+        with pytest.raises(asyncio.IncompleteReadError):
+            await asyncio.wait_for(reader.readexactly(len(BIG)), 60)
+
+
 async def test_a_file_on_a_slow_disk_is_read_beside_the_loop(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
