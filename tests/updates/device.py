@@ -26,7 +26,8 @@ GONE = (404, 409, 410)
 SAY_EVERY = 64 * 1024
 SAY_EVERY_S = 5.0
 PROBE = bytes(number * 7 % 256 for number in range(1024))
-MOMENTS = ("offered", "downloading", "downloaded", "verified", "installing", "rebooted")
+# `whole`: it has all of the image, and has not said so.
+MOMENTS = ("offered", "downloading", "whole", "downloaded", "verified", "installing", "rebooted")
 
 
 @dataclass(frozen=True)
@@ -345,6 +346,7 @@ class Board(threading.Thread):
         yield from self._by_http(task) if by_http else self._by_mqtt(task)
         if self.task is not task:
             return
+        yield from self._moment("whole")
         digest = "sha256:" + hashlib.sha256(task.data).hexdigest()
         if digest != task.digest:
             self.faults.append(f"{len(task.data)} bytes came with the digest {digest}, not {task.digest}")
