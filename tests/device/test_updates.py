@@ -192,6 +192,10 @@ def test_damaged_late_double_and_lost_chunks(board: Slotted, gateway: Gateway, b
             gateway.client.publish(sent.topic.replace(str(offset), "0"), sent.payload, 0)
         elif count[0] == 11:
             sent.payload = sent.payload[:2]
+        elif count[0] == 13:
+            sent.payload = b""
+        elif count[0] == 15:
+            sent.payload = bytes(9000)
 
     gateway.meddle = meddle
     gateway.offer(IMAGE)
@@ -263,6 +267,7 @@ BAD_OFFERS = {
     "hardware": ({"hardware": ["esp32-c6"]}, "for esp32-c6, this is linux"),
     "digest": ({"digest": "sha256:xyz"}, "no proper digest"),
     "size": ({"size": "many"}, "no proper size"),
+    "hardware is no list": ({"hardware": 7}, "no proper hardware"),
 }
 
 
@@ -312,7 +317,7 @@ BAD_PROGRAMS = {
         program(2).replace("while True:", "raise ValueError('no sensor')\n    while True:"),
         "no sensor",
     ),
-    "hangs": ("while True:\n    pass\n", "has not proved itself in 3 starts"),
+    "hangs": ("while True:\n    pass\n", "in 3 starts"),
     "hangs later": (program(2).replace("await asyncio.sleep(0.5)", "while True: pass"), "in 3 starts"),
     "finds no gateway": ("import settings\nsettings.GATEWAY_PORT = 9\n" + program(2), "did not reach the"),
 }
@@ -322,7 +327,8 @@ BAD_PROGRAMS = {
 def test_a_bad_program_is_rolled_back(
     board: Slotted, gateway: Gateway, broker: Mosquitto, main: str, why: str
 ) -> None:
-    online(board, gateway, broker, UPDATE_DEADLINE_S=4, UPDATE_WATCHDOG_S=2, UPDATE_PROBATION_S=8)
+    quick = {"in 3 starts": "UPDATE_WATCHDOG_S", "did not reach the": "UPDATE_DEADLINE_S"}
+    online(board, gateway, broker, **({quick[why]: 4} if why in quick else {}))
     gateway.offer(Image(bundle(main)))
     gateway.hears_state("installing")
     gateway.offered = None

@@ -34,7 +34,7 @@ async def main():
 
 asyncio.run(gateway.run(main()))
 """
-QUICK = {"UPDATE_PROBATION_S": 1, "UPDATE_DEADLINE_S": 30, "KEEPALIVE_S": 10}
+QUICK = {"UPDATE_PROBATION_S": 1, "UPDATE_DEADLINE_S": 60, "KEEPALIVE_S": 10}
 
 
 def program(version: int) -> str:

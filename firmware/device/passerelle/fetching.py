@@ -86,10 +86,10 @@ class Chunks:
         except TROUBLE:  # the connection broke in this moment; another will come
             await asyncio.sleep(1)
             return None
-        data = memoryview(self._found)[4:]
-        crc = int.from_bytes(self._found[:4], "big")
+        found = memoryview(self._found)
         self._wanted = self._found = None
-        return data if len(data) <= length and crc == binascii.crc32(data) & 0xFFFFFFFF else None
+        whole = 4 <= len(found) <= 4 + length
+        return found[4:] if whole and found[:4] == binascii.crc32(found[4:]).to_bytes(4, "big") else None
 
 
 def chunk_length(most):

@@ -21,7 +21,7 @@ class Offer:
         self.size = _number(said, "size", 512)
         self.issued = _number(said, "issued")
         self.type = _number(said, "type")
-        self.hardware = [str(name) for name in said.get("hardware") or ()]
+        self.hardware = _names(said.get("hardware") or [])
         self.signature = str(said.get("signature") or "")
         self.hmac = str(said.get("hmac") or "")
         self.url = str(said.get("url") or "")
@@ -37,6 +37,12 @@ def _word(said, key):
     value = said.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_WORD:
         raise Unfit(f"the offer has no proper {key}")
+    return value
+
+
+def _names(value):
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise Unfit("the offer has no proper hardware")
     return value
 
 
