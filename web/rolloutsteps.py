@@ -78,6 +78,8 @@ def _retry(count: _Count, admin: bool) -> StepView | None:
     if not count.failed and not again:
         return None
     what = f"{_modules(count.failed).capitalize()} that failed get {count.serial} once more."
+    if not count.failed:
+        what = f"{count.serial} is offered again to those that went back from it, when you tick so."
     override = f"Also {_modules(count.rolled_back)} that had it and went back" if again else ""
     return StepView("retry", "Retry failed", "retry", what, "Try again", override=override)
 
@@ -94,7 +96,7 @@ def _revert(count: _Count, admin: bool) -> StepView | None:
     if not count.have:
         return None
     what = (
-        f"Of {_modules(count.have)}, those that have {count.serial} or are getting it get back what they ran "
+        f"Up to {_modules(count.have)}, all that have {count.serial} or are getting it, get back what they ran "
         "before, as updates of their own. Nobody else gets it."
     )
     return StepView("revert", "Revert all", "back", what, "Take it back everywhere", danger=True)

@@ -21,7 +21,8 @@ from .updating import UpdatingDevice
 PASSWORD = "correct horse battery"
 IDS = ("PUMP-1", "PUMP-2", "PUMP-3")
 NOTES = 'Better <b>valves</b><script>window.owned=1</script><img src=x onerror="window.owned=1">'
-IMAGE = os.urandom(700_000)
+# Of no known kind: it must not begin as the image of a chip does.
+IMAGE = b"pump" + os.urandom(699_996)
 PROBATION_S = 2
 # From what a module did to what the page shows, with room for a machine that is shared.
 PROMPT_MS = 15_000
