@@ -96,8 +96,8 @@ def _revert(count: _Count, admin: bool) -> StepView | None:
     if not count.have:
         return None
     what = (
-        f"Up to {_modules(count.have)}, all that have {count.serial} or are getting it, get back what they ran "
-        "before, as updates of their own. Nobody else gets it."
+        f"Up to {_modules(count.have)}, all that have {count.serial} or are getting it, get back what they "
+        "ran before, as updates of their own. Nobody else gets it."
     )
     return StepView("revert", "Revert all", "back", what, "Take it back everywhere", danger=True)
 
