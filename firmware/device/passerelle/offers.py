@@ -72,8 +72,13 @@ def check(offer, token, newest, type, hardware):
         raise Unfit("the offer is older than one that was accepted before")
     if offer.type != type:
         raise Unfit(f"the image is for type {offer.type}, this is type {type}")
-    if offer.hardware and hardware.lower() not in [name.lower() for name in offer.hardware]:
+    if offer.hardware and not any(_is_of(hardware.lower(), name.lower()) for name in offer.hardware):
         raise Unfit(f"the image is for {', '.join(offer.hardware)}, this is {hardware}")
+
+
+def _is_of(hardware, name):
+    """`board` takes in `board-rev2`; which chip is another one, the gateway has looked at."""
+    return hardware == name or hardware.startswith((name + "-", name + "_"))
 
 
 async def check_signature(offer, key):
