@@ -58,9 +58,8 @@ class Assignments:
     def obstacles(self, module: Module, image: Image) -> list[str]:
         """Each reason, as a sentence, why this module should not get this image; none: it may."""
         reasons = self._fitness.obstacles(module, image)
-        latest = self._ledger.latest(module.number)
-        if latest is not None and latest.image_id == image.id and latest.state == "rolled_back":
-            reasons.append(f"{module.id} had {image.serial} and went back: {latest.error}")
+        if (why := self._ledger.relapses.why(module.number, image.id)) is not None:
+            reasons.append(f"{module.id} had {image.serial} and went back: {why}")
         return reasons
 
     def _check_fits(self, module: Module, image: Image, by: By, override: bool) -> None:

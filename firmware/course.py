@@ -81,7 +81,9 @@ class Course:
             # Said twice, or on its way when the attempt ended: the next one has not begun.
             self._abort(module, job.id)
         elif state == "failed":
-            self._images.doubt(self._images.get(job.image_id))
+            if job.received == job.size:
+                # It may have got other bytes than the digest is of.
+                self._images.doubt(self._images.get(job.image_id))
             self.fail(module, job, f"The module: {reason}", by=module.id)
         elif state == "rolled_back":
             self._probation.over(job)

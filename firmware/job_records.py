@@ -47,6 +47,13 @@ def load_latest() -> list[Job]:
     return [_job(row) for row in JobRow.select().where(JobRow.number.in_(newest))]
 
 
+def load_verdicts() -> list[Job]:
+    """For each module and image the newest job that was confirmed or rolled back."""
+    newest = JobRow.select(fn.MAX(JobRow.number)).where(JobRow.state.in_(("confirmed", "rolled_back")))
+    newest = newest.group_by(JobRow.module_number, JobRow.image_id)
+    return [_job(row) for row in JobRow.select().where(JobRow.number.in_(newest))]
+
+
 def load_job(id: str) -> Job | None:
     row = JobRow.get_or_none(JobRow.id == id)
     return None if row is None else _job(row)

@@ -10,6 +10,7 @@ import msgspec
 
 from firmware import job_records as records
 from firmware.pace import Pace
+from firmware.relapses import Relapses
 from firmware.values import ENDED, UNDER_WAY, Image, Job, JobState, Step
 from gateway.core import audit, clock
 from gateway.core.errors import NotFound
@@ -47,9 +48,12 @@ class Ledger:
         # Modules that are there and at work on theirs; asked for with every offer, so it is not counted anew.
         self._at_work: set[int] = set()
         self._saved_s = 0.0
+        self.relapses = Relapses()
         hub.subscribe(ModuleRemoved, self._module_removed)
 
     async def load(self) -> None:
+        for job in await self._store.run(records.load_verdicts):
+            self.relapses.note(job)
         for job in await self._store.run(records.load_latest):
             self._keep(job)
         self._at_work.clear()  # nobody is there yet
@@ -253,6 +257,7 @@ class Ledger:
     # Within
 
     def _keep(self, job: Job) -> None:
+        self.relapses.note(job)
         before = self._latest.get(job.module_number)
         if before is not None and before.id != job.id:
             if self._ids.get(job.id) is None and job.id in self._older:
@@ -284,6 +289,7 @@ class Ledger:
             self._hub.publish(Alert("warning", f"The update of {module.id} {word}: {job.error}", details))
 
     def _module_removed(self, event: ModuleRemoved) -> None:
+        self.relapses.forget(event.module.number)
         if (job := self._latest.get(event.module.number)) is not None:
             self._forget(job)
 

@@ -4,7 +4,7 @@ import pytest
 
 from firmware.course import LOOK_AT, MOST_STEPS
 from firmware.ledger import Ledger
-from gateway.core.errors import Conflict
+from gateway.core.errors import Conflict, Unavailable
 from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
 from tests.gateway.core.heart import ADMIN, STATION, TECHNICIAN, Clock, raises
 
@@ -37,7 +37,8 @@ async def assigned(floor, module, image):
     return await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
 
 
-def tries_again(floor, module):
+async def tries_again(floor, module, image):
+    await floor.read_again(image)
     floor.leaps(RETRY_S * 1.2)
     floor.connects(module)
     assert floor.job(module).state == "offered"
@@ -48,7 +49,7 @@ async def test_what_an_earlier_attempt_sent_was_sent(floor, module, image, assig
     floor.fetches(module)
     floor.says(module, "downloaded")
     floor.says(module, "failed", error="no room")
-    tries_again(floor, module)
+    await tries_again(floor, module, image)
     for state in ("downloading", "downloaded", "verified", "installing"):
         assert floor.says(module, state).state == state
     floor.goes(module)
@@ -129,6 +130,7 @@ async def test_a_serial_said_without_a_digest_ends_no_retries(floor, module, ima
     floor.says(module, "failed", error="no room")
     await floor.hello(module, serial=image.serial)
     assert floor.core.registry.get(module.id).firmware == image.serial
+    await floor.read_again(image)
     floor.leaps(RETRY_S * 1.2)
     assert await floor.firmware.reconcile.look() == 1
     assert floor.job(module).state == "offered"
@@ -184,3 +186,70 @@ async def test_of_many_who_wait_some_are_looked_at_in_one_turn(floor, image):
     course._to_look_at = [floor.job(module) for module in modules] * LOOK_AT
     floor.firmware.tick()
     assert len(looked) == LOOK_AT
+
+
+async def test_an_update_in_between_makes_nobody_forget_a_rollback(tmp_path, clock):
+    async with open_floor(tmp_path, clock) as floor:
+        image, other, module = await floor.image(), await floor.image("app-3"), await floor.module()
+        assign = floor.firmware.assignments.assign
+        await assign(module.id, image.id, TECHNICIAN)
+        floor.fetches(module)
+        floor.says(module, "rolled_back", error="no Wi-Fi")
+        between = await assign(module.id, other.id, TECHNICIAN)
+        await floor.firmware.assignments.cancel(between.id, TECHNICIAN)
+        async with raises(Conflict):
+            await assign(module.id, image.id, TECHNICIAN)
+    async with open_floor(tmp_path, clock) as floor:
+        module = floor.core.registry.get(module.id)
+        assign = floor.firmware.assignments.assign
+        async with raises(Conflict):
+            await assign(module.id, image.id, TECHNICIAN)
+        floor.connects(module)
+        await assign(module.id, image.id, ADMIN, override=True)
+        assert (await floor.updates(module, image)).state == "confirmed"
+        await assign(module.id, other.id, TECHNICIAN)
+        assert (await floor.updates(module, other)).state == "confirmed"
+        assert (await assign(module.id, image.id, TECHNICIAN)).state == "offered"
+
+
+async def test_a_storage_that_refuses_leaves_what_was(floor, module, image, assigned, monkeypatch):
+    other = await floor.image("app-3")
+    floor.fetches(module, 512)
+    floor.firmware.ledger.save()
+    before, run = floor.job(module), floor.core.store.run
+
+    async def refuse(work):
+        raise Unavailable("Storage cannot take this now.")
+
+    assignments = floor.firmware.assignments
+    monkeypatch.setattr(floor.core.store, "run", refuse)
+    for step in (
+        assignments.assign(module.id, other.id, TECHNICIAN),
+        assignments.cancel(assigned.id, TECHNICIAN),
+        assignments.unassign(module.id, TECHNICIAN),
+    ):
+        async with raises(Unavailable):
+            await step
+        assert floor.job(module) == before and not floor.boards.aborts
+        assert floor.core.registry.get(module.id).assigned_firmware == image.serial
+    monkeypatch.setattr(floor.core.store, "run", run)
+    assert floor.firmware.ledger.under_way() == 1
+    assert (await floor.updates(module, image)).state == "confirmed"
+    assert floor.firmware.ledger.job(assigned.id).state == "confirmed"
+    assert (await floor.firmware.ledger.find(assigned.id)).state == "confirmed"
+
+
+async def test_a_deleted_module_leaves_no_update_behind(tmp_path, clock):
+    async with open_floor(tmp_path, clock) as floor:
+        image, module = await floor.image(), await floor.module()
+        job = await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+        floor.fetches(module, 512)
+        floor.boards.there.discard(module.id)
+        await floor.core.registry.delete(module.id, TECHNICIAN)
+        assert floor.firmware.ledger.under_way() == 0 and not floor.firmware.ledger.open_jobs()
+        floor.firmware.offers.served(job.id, 512, 512)
+        floor.firmware.offers.heard(module, {"job": job.id, "state": "downloaded"})
+        floor.passes(10)
+    async with open_floor(tmp_path, clock) as floor:
+        assert not floor.firmware.ledger.open_jobs()
+        await floor.firmware.images.remove(image.id, TECHNICIAN)
