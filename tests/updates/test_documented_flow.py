@@ -15,7 +15,7 @@ from tests.gateway_process import free_ports
 from .device import Board, Firmware
 from .world import BELL_TYPE, GENERIC, Updates, eventually, firmware_of, open_updates
 
-CALM_S = 1.5  # five rounds of the loop
+CALM_S = 1.0  # three rounds of the loop
 
 
 def devices(world: Updates, method: str, path: str, status: int, body: dict[str, Any], **more: Any) -> Any:

@@ -19,7 +19,7 @@ PROBATION_S = 1.0
 BIG = 400_000
 # A module that comes back with another image is given 30 s to find itself.
 GRACE_S = 60
-QUIET_S = 3.0
+QUIET_S = 1.5
 
 
 def steps(world: Updates, job: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from .rollouts import PLAN, Fleet, begin, do, ends, members, rollout_of, under_w
 from .world import GENERIC, Updates, eventually
 
 FLEET, FEW, STOP, AT_ONCE = 12, 5, 2, 3
-QUIET_S = 1.5
+QUIET_S = 1.0
 
 
 @pytest.fixture
