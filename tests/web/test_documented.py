@@ -181,12 +181,12 @@ async def test_a_change_assigns_and_takes_back(house: House) -> None:
 
 
 async def test_firmware_that_does_not_fit_makes_no_device(house: House) -> None:
-    other, bound = await image(house, "FW-7", type=7), await image(house, "FW-3", hardware=("esp32-s3",))
+    other = await image(house, "FW-7", type=7)
     technician = await house.program("technician")
     made = await ask(technician, "POST", "/devices", 201, NEW)
     before = house.core.registry.get("D-1")
     for id, status, words in (
-        (other.id, 409, "is for modules of type 7"), (bound.id, 409, "esp32-s3"), (99, 404, "no firmware"),
+        (other.id, 409, "is for modules of type 7"), (99, 404, "no firmware"),
         (10**30, 404, "no firmware"), ("x", 404, "no firmware"), (True, 404, "no firmware"),
         ([1], 404, "no firmware"), (1.5, 404, "no firmware"), ("9" * 5000, 404, "no firmware"),
     ):  # fmt: skip
@@ -204,6 +204,18 @@ async def test_firmware_that_does_not_fit_makes_no_device(house: House) -> None:
             await ask(caller, "POST", "/devices", status, NEW | body)
             await ask(caller, "PATCH", f"/devices/{made['uuid']}", status, body)
             await ask(caller, "PATCH", "/devices/nobody", status, body)
+
+
+async def test_what_a_device_will_say_of_its_hardware_is_waited_for(house: House) -> None:
+    bound = await image(house, "FW-3", hardware=("esp32-s3",))
+    technician = await house.program("technician")
+    made = await ask(technician, "POST", "/devices", 201, NEW | {"assigned_firmware_id": bound.id})
+    assert made["assigned_firmware_id"] == bound.id
+    proof = {"device_serial": made["serial_number"], "shared_key": made["shared_key"]}
+    await ask(house.anybody(), "POST", "/registration", 200, proof)
+    body = {"assigned_firmware_id": bound.id}
+    answer = await ask(technician, "PATCH", f"/devices/{made['uuid']}", 409, body)
+    assert "has not said what hardware" in answer["detail"]
 
 
 async def test_a_key_is_told_even_when_the_firmware_goes_in_that_moment(
