@@ -25,6 +25,8 @@ PART = ".part"
 RETRY_AFTER_S = 10
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# These say nothing about the file, only about the gateway just now.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 
 
 class Upload:
@@ -165,15 +167,15 @@ class Images:
                 if _DIGEST.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
             }
 
-    def whole(self, digest: str) -> bool:
-        """Whether the file holds what its name says."""
+    def whole(self, digest: str) -> bool | None:
+        """Whether the file holds what its name says; None when that cannot be told just now."""
         found = sha256()
         try:
             with self.path(digest).open("rb") as file:
                 while piece := file.read(PIECE):
                     found.update(piece)
-        except OSError:
-            return False
+        except OSError as error:
+            return None if error.errno in _PASSING else False
         return found.hexdigest() == digest
 
 

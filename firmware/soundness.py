@@ -9,6 +9,8 @@ from firmware.values import Image
 from gateway.core.events import Alert, Hub
 
 log = logging.getLogger(__name__)
+# Until a file is read once more that could not be read, for example for want of descriptors.
+AGAIN_S = 2.0
 
 
 class Soundness:
@@ -69,6 +71,9 @@ class Soundness:
         while self._unread:
             digest = next(iter(self._unread))
             whole = await asyncio.to_thread(self._files.whole, digest)
+            if whole is None:
+                await asyncio.sleep(AGAIN_S)
+                continue
             # Unless it was forgotten meanwhile.
             if digest in self._unread:
                 del self._unread[digest]

@@ -1,10 +1,15 @@
 """What a review of the firmware floor found: each was wrong once."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
+from firmware import soundness
 from firmware.course import LOOK_AT, MOST_STEPS
 from firmware.ledger import Ledger
 from gateway.core.errors import Conflict, Unavailable
+from tests.bridge.mqtt.client import until
 from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
 from tests.gateway.core.heart import ADMIN, STATION, TECHNICIAN, Clock, raises
 
@@ -253,3 +258,20 @@ async def test_a_deleted_module_leaves_no_update_behind(tmp_path, clock):
     async with open_floor(tmp_path, clock) as floor:
         assert not floor.firmware.ledger.open_jobs()
         await floor.firmware.images.remove(image.id, TECHNICIAN)
+
+
+@pytest.mark.parametrize(("number", "whole"), [(errno.EMFILE, True), (errno.EIO, False)])
+async def test_want_of_descriptors_damages_no_image(floor, image, monkeypatch, number, whole):
+    opened, monkeypatched = Path.open, iter([number])
+
+    def fails_once(path, *rest, **more):
+        if path.name == image.digest and (refused := next(monkeypatched, None)) is not None:
+            raise OSError(refused, "refused")
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(soundness, "AGAIN_S", 0.05)
+    monkeypatch.setattr(Path, "open", fails_once)
+    images = floor.firmware.images
+    images.doubt(image)
+    await until(lambda: images.ready(image) or images.damaged(image), 30)
+    assert (images.ready(image), images.damaged(image)) == (whole, not whole)
