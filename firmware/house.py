@@ -106,6 +106,6 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
         probing=probing,
         offers=offers,
         assignments=assignments,
-        reconcile=Reconcile(store, registry, images, ledger, offers, settings.reconcile_every),
+        reconcile=Reconcile(store, registry, core.presence, images, ledger, offers, settings.reconcile_every),
         rollouts=Rollouts(core, images, ledger, assignments, offers),
     )

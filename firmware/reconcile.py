@@ -8,6 +8,7 @@ from firmware.job_records import modules_to_update
 from firmware.ledger import Ledger
 from firmware.offers import Offers
 from gateway.core import clock
+from gateway.core.presence import PresenceBook
 from gateway.core.registry import GATEWAY, Registry
 from gateway.core.values import Module
 from gateway.storage.store import Store
@@ -19,11 +20,12 @@ MOST_RETURNS = 5
 
 class Reconcile:
     def __init__(
-        self, store: Store, registry: Registry, images: Catalogue, ledger: Ledger, offers: Offers,
-        every_s: float,
+        self, store: Store, registry: Registry, presence: PresenceBook, images: Catalogue, ledger: Ledger,
+        offers: Offers, every_s: float,
     ) -> None:  # fmt: skip
         self._store = store
         self._registry = registry
+        self._presence = presence
         self._images = images
         self._ledger = ledger
         self._offers = offers
@@ -57,4 +59,5 @@ class Reconcile:
             attempt = 0 if job is None else job.attempt + 1
             text = f"It should run {image.serial} and runs {module.firmware or 'it never said what'}."
             self._ledger.open(self._ledger.draft(module, image, GATEWAY, attempt=attempt), text)
-        self._offers.arrived(module)
+        if self._presence.of(module.id).session:
+            self._offers.arrived(module)

@@ -275,3 +275,13 @@ async def test_want_of_descriptors_damages_no_image(floor, image, monkeypatch, n
     images.doubt(image)
     await until(lambda: images.ready(image) or images.damaged(image), 30)
     assert (images.ready(image), images.damaged(image)) == (whole, not whole)
+
+
+async def test_no_offer_is_made_for_who_is_not_there(floor, module, image, monkeypatch):
+    floor.goes(module)
+    await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+    asked = []
+    monkeypatch.setattr(floor.firmware.offers, "arrived", asked.append)
+    assert await floor.firmware.reconcile.look() == 1 and not asked
+    floor.core.presence.session_opened(module, "mqtt")
+    assert await floor.firmware.reconcile.look() == 1 and [one.id for one in asked] == [module.id]
