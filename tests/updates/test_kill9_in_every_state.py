@@ -113,6 +113,26 @@ def test_a_kill_right_after_each_word(tmp_path: Path) -> None:
             confirmed_once(world, board, job)
 
 
+def test_a_kill_right_after_the_last_byte(tmp_path: Path) -> None:
+    """The gateway did not live to write down that it sent anything; the module has it all, and is no liar."""
+    with open_updates(tmp_path) as world:
+        old, tiny = world.image(), world.image(3000)
+        boards = [world.board(old, transport=way, hold="offered", chunk=4096) for way in WAYS]
+        jobs = [world.assign(board.id, tiny) for board in boards]
+        eventually(lambda: all(reached(board, "offered") for board in boards), "they have their offers")
+        for board in boards:
+            board.hold("whole")
+        while not any(reached(board, "whole") for board in boards):
+            time.sleep(0.001)
+        world.house.kill9()
+        for board in boards:
+            board.release()
+        world.house.start()
+        for board, job in zip(boards, jobs, strict=True):
+            world.until(job, "confirmed", within_s=60)
+            assert len(board.installs) == 1 and board.jobs == [job["id"]]
+
+
 def test_a_kill_during_an_upload(tmp_path: Path) -> None:
     with open_updates(tmp_path) as world:
         world.expected = "does not hold what was uploaded"
