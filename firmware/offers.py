@@ -46,6 +46,7 @@ class Offers:
         self._probing = probing
         self._carriers: list[OfferCarrier] = []
         self._unsettled: set[str] = set()
+        self._issued = 0
         self.refused: Counter[str] = Counter()
         self._may_begin: Callable[[Job], bool] = lambda job: True
         course.abort_with(self.abort)
@@ -105,13 +106,23 @@ class Offers:
         if self._probing.of(module.number) is None:
             url = address.url and f"{address.url}/fw/{PROBE_JOB}"
             probe = {"url": url, "size": len(PROBE), "digest": PREFIX + sha256(PROBE).hexdigest()}
-        issued = clock.now_ms()
+        issued = self._issue()
         return Offer(
             job=job.id, serial=image.serial, version=image.version, digest=PREFIX + image.digest,
             size=image.size, signature=image.signature, chunk_max=CHUNK_MAX, type=image.type,
             hardware=image.hardware, issued=issued, hmac=self._hmac(module, job, image, issued), probe=probe,
             url=self._links.url(address.url, job, module) if address.url else "",
         )  # fmt: skip
+
+    def _issue(self) -> int:
+        """When, for modules that refuse what is older than the last: never less, whatever the clock does."""
+        self._issued = max(clock.now_ms(), self._issued or self._newest_ms())
+        return self._issued
+
+    def _newest_ms(self) -> int:
+        """When the newest step was taken that is known: before the start, offers were made until about then."""
+        latest = (self._ledger.latest(module.number) for module in self._registry.all())
+        return max((job.since_ms for job in latest if job is not None), default=0)
 
     def _hmac(self, module: Module, job: Job, image: Image, issued: int) -> str:
         """Proves to the module that the offer is ours: nobody else knows its token's digest."""

@@ -8,6 +8,7 @@ import msgspec
 from bridge import topics as words
 from bridge.mqtt.link import Inbound, Link
 from bridge.topics import Topics
+from gateway.core import clock
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
 from gateway.core.rights import ModuleIdentity
@@ -43,7 +44,7 @@ class Updating:
     # Down
 
     def offer(self, module: Module, offer: Offer) -> bool:
-        return self._tell(module, msgspec.json.encode(offer), offer.issued + OFFER_GOOD_MS)
+        return self._tell(module, msgspec.json.encode(offer), clock.now_ms() + OFFER_GOOD_MS)
 
     def abort(self, module: Module, job_id: str) -> bool:
         return self._tell(module, msgspec.json.encode({"job": job_id, "abort": True}))

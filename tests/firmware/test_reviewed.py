@@ -285,3 +285,19 @@ async def test_no_offer_is_made_for_who_is_not_there(floor, module, image, monke
     assert await floor.firmware.reconcile.look() == 1 and not asked
     floor.core.presence.session_opened(module, "mqtt")
     assert await floor.firmware.reconcile.look() == 1 and [one.id for one in asked] == [module.id]
+
+
+async def test_offers_are_never_older_than_the_last_though_the_clock_is_set_back(tmp_path, clock):
+    """A board refuses an offer from before the last it took."""
+    async with open_floor(tmp_path, clock) as floor:
+        image, module = await floor.image(), await floor.module()
+        await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+        clock.ms -= 3_600_000
+        floor.connects(module)
+    clock.ms -= 3_600_000
+    issued = [offer.issued for offer in floor.boards.offers[module.id]]
+    async with open_floor(tmp_path, clock) as floor:
+        await floor.read_again(image)
+        floor.connects(floor.core.registry.get(module.id))
+        issued += [offer.issued for offer in floor.boards.offers[module.id]]
+    assert len(issued) == 3 and issued == sorted(issued)
