@@ -120,7 +120,7 @@ class Offers:
         return self._issued
 
     def _newest_ms(self) -> int:
-        """When the newest step was taken that is known: before the start, offers were made until about then."""
+        """When the newest step was taken that is known; before the start, offers were made till then."""
         latest = (self._ledger.latest(module.number) for module in self._registry.all())
         return max((job.since_ms for job in latest if job is not None), default=0)
 
@@ -148,8 +148,10 @@ class Offers:
 
     def _is_early(self, job: Job, said: Mapping[str, Any]) -> bool:
         """It begins by itself, with an offer from before it went away, when others have their turn."""
-        begins = job.state == "assigned" and said.get("state") == "downloading"
-        return begins and not self._may_begin(job)
+        return said.get("state") == "downloading" and not self._is_its_turn(job)
+
+    def _is_its_turn(self, job: Job) -> bool:
+        return job.state != "assigned" or (job.due_ms <= clock.now_ms() and self._may_begin(job))
 
     def chunk(self, module: Module, job_id: str, offset: int, length: int) -> bytes | None:
         if job_id == PROBE_JOB:
@@ -172,16 +174,18 @@ class Offers:
         if job is None or job.id != job_id or job.state not in _FETCHING or job.id in self._unsettled:
             self.refused["not its job"] += 1
             return None
-        if job.state == "assigned" and not self._may_begin(job):
+        if not self._is_its_turn(job):
             self.refused["not its turn"] += 1
             return None
         return job
 
-    def served(self, job_id: str, offset: int, length: int) -> None:
-        """So much was written to the module's HTTP connection."""
+    def served(self, job_id: str, offset: int, length: int) -> bool:
+        """So much is about to go to the module's HTTP connection; False: it is to get no more."""
         try:
             job = self._ledger.job(job_id)
         except GatewayError:
-            return
-        if not job.ended and job.state in _FETCHING:
-            self._course.given(job, offset + length, "HTTP")
+            return False
+        if job.state not in _FETCHING or not self._is_its_turn(job):
+            return False
+        self._course.given(job, offset + length, "HTTP")
+        return True

@@ -115,10 +115,8 @@ def _answer(request: Request, site: Site, job: Job, image: Image) -> Response:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{image.size}"
 
     def given(offset: int, length: int) -> bool:
-        firmware.offers.served(job.id, offset, length)
-        now = firmware.ledger.open_of(job.module_number)
-        may_go_on = _in_good_standing(firmware, job.module_number) is not None
-        return may_go_on and now is not None and now.id == job.id
+        stands = _in_good_standing(firmware, job.module_number) is not None
+        return stands and firmware.offers.served(job.id, offset, length)
 
     part = Part(firmware.images.path(image), image.size, start, end)
     return PartResponse(part, 206 if asked else 200, headers, site.downloads, job.module_number, given)
