@@ -12,7 +12,7 @@ from firmware.ledger import Ledger
 from firmware.patience import Patience
 from firmware.probation import Probation
 from firmware.running import Running
-from firmware.values import SAID, Image, Job, JobState
+from firmware.values import SAID, SENT_BEFORE, Image, Job, JobState
 from gateway.core import clock
 from gateway.core.errors import Invalid
 from gateway.core.events import Hub, PresenceChanged, SessionOpened
@@ -25,8 +25,6 @@ MOST_STEPS = 500
 MAX_ERROR = 500
 # What comes only after the image arrived.
 _NEEDS_IMAGE = frozenset({"downloaded", "verified", "installing"})
-# What is left of `received` after a failure: that it was sent something, which it may still have.
-SENT_BEFORE = 1
 # So many of those who wait are looked at in one turn.
 LOOK_AT = 500
 # In these nothing of the present attempt was sent.

@@ -15,6 +15,8 @@ UNDER_WAY: frozenset[str] = frozenset({"offered", "downloading", "downloaded", "
 SAID: frozenset[str] = frozenset(
     {"downloading", "downloaded", "verified", "installing", "failed", "rolled_back"}
 )
+# What `received` of an update says at least once the module may have been sent something, however much.
+SENT_BEFORE = 1
 Kind = Literal["esp32", "esp8266", "micropython", "other"]
 
 
