@@ -151,7 +151,7 @@ class Offers:
         return said.get("state") == "downloading" and not self._is_its_turn(job)
 
     def _is_its_turn(self, job: Job) -> bool:
-        return job.state != "assigned" or (job.due_ms <= clock.now_ms() and self._may_begin(job))
+        return job.state != "assigned" or self._may_begin(job)
 
     def chunk(self, module: Module, job_id: str, offset: int, length: int) -> bytes | None:
         if job_id == PROBE_JOB:
@@ -185,7 +185,8 @@ class Offers:
             job = self._ledger.job(job_id)
         except GatewayError:
             return False
-        if job.state not in _FETCHING or not self._is_its_turn(job):
+        waits = job.state == "assigned" and job.due_ms > clock.now_ms()
+        if waits or job.state not in _FETCHING:
             return False
         self._course.given(job, offset + length, "HTTP")
         return True

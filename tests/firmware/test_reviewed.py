@@ -75,9 +75,7 @@ async def test_a_failure_said_twice_is_one(floor, module, assigned):
 async def test_bytes_on_their_way_when_the_attempt_ended_begin_no_other(floor, module, assigned):
     floor.fetches(module, 512)
     floor.says(module, "failed", error="no room")
-    offers = floor.firmware.offers
-    assert offers.served(assigned.id, 512, 512) is False
-    assert offers.chunk(module, assigned.id, 512, 512) is None
+    assert floor.firmware.offers.served(assigned.id, 512, 512) is False
     assert (floor.job(module).state, floor.job(module).attempt) == ("assigned", 1)
 
 
