@@ -12,7 +12,7 @@ from firmware.ledger import Ledger
 from firmware.patience import Patience
 from firmware.probation import Probation
 from firmware.running import Running
-from firmware.values import SAID, SENT_BEFORE, Image, Job, JobState
+from firmware.values import ALREADY, SAID, SENT_BEFORE, Image, Job, JobState
 from gateway.core import clock
 from gateway.core.errors import Invalid
 from gateway.core.events import Hub, PresenceChanged, SessionOpened
@@ -136,8 +136,7 @@ class Course:
         elif not digest:
             self._ledger.step(job, job.state, "It says the new serial, but no digest; that proves nothing.")
         elif not job.received or job.state in _BEFORE_IT_FETCHES:
-            text = "It runs this image already, by its own word; this attempt sent nothing."
-            self._ledger.step(job, "cancelled", text, by=module.id, error=text)
+            self._ledger.step(job, "cancelled", ALREADY, by=module.id, error=ALREADY)
             self._abort(module, job.id)
         else:
             self._probation.said_the_new(job, module.id)

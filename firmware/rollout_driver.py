@@ -10,7 +10,7 @@ from firmware.rollout_gate import Gate
 from firmware.rollout_progress import Progress
 from firmware.rollout_rules import follow, next_wave, stop_reason, turn_back, wave_fault
 from firmware.rollout_values import FAILURES, OVER, Attempt
-from firmware.values import Job
+from firmware.values import ALREADY, Job
 from gateway.core import clock
 from gateway.core.errors import NotFound
 from gateway.core.events import Alert, FirmwareJobChanged, Hub, ModuleRemoved
@@ -92,7 +92,8 @@ class Driver:
         module, member = self._registry.numbered(number), progress.members[number]
         back = attempt.image_id != progress.rollout.image_id
         wanted = member.previous if back else self._serial(progress)
-        runs = module is not None and module.firmware == wanted != ""
+        # The module's own row follows its hello a moment later.
+        runs = attempt.error == ALREADY or (module is not None and module.firmware == wanted != "")
         progress.put(follow(progress.rollout, member, attempt, runs))
         if not attempt.open:
             self._adopted.pop(attempt.id, None)

@@ -17,6 +17,8 @@ SAID: frozenset[str] = frozenset(
 )
 # What `received` of an update says at least once the module may have been sent something, however much.
 SENT_BEFORE = 1
+# Why an update is cancelled whose module says by its digest that it runs the image.
+ALREADY = "It runs this image already, by its own word; this attempt sent nothing."
 Kind = Literal["esp32", "esp8266", "micropython", "other"]
 
 

@@ -10,6 +10,7 @@ from firmware.course import LOOK_AT, MOST_STEPS
 from firmware.ledger import Ledger
 from gateway.core.errors import Conflict, Unavailable
 from tests.bridge.mqtt.client import until
+from tests.firmware.fleet import populate
 from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
 from tests.gateway.core.heart import ADMIN, STATION, TECHNICIAN, Clock, raises
 
@@ -308,3 +309,18 @@ async def test_offers_are_never_older_than_the_last_though_the_clock_is_set_back
         floor.connects(floor.core.registry.get(module.id))
         issued += [offer.issued for offer in floor.boards.offers[module.id]]
     assert len(issued) == 3 and issued == sorted(issued)
+
+
+async def test_a_member_that_says_it_runs_the_image_already_is_no_failure(floor):
+    fleet = await populate(floor, 3)
+    rollout = await fleet.create(concurrency=3)
+    module = fleet.modules[0]
+    floor.connects(module)
+    await floor.hello(module, fleet.new)
+    assert fleet.states(rollout)[0] == "confirmed"
+    await fleet.rollouts.revert(rollout.id, TECHNICIAN)
+    await fleet.settled(2)
+    assert fleet.states(rollout)[0] == "reverting"
+    floor.connects(module)
+    await floor.hello(module, fleet.old)
+    assert fleet.states(rollout)[0] == "reverted"
