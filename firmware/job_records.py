@@ -42,8 +42,10 @@ def insert_step(job: Job, step: Step) -> None:
 
 
 def load_latest() -> list[Job]:
-    """The newest job of every module; an older one is never open."""
+    """The newest job of every module; an older one is not open, and if a write failed once, no longer."""
     newest = JobRow.select(fn.MAX(JobRow.number)).group_by(JobRow.module_number)
+    left_open = JobRow.state.in_(OPEN) & JobRow.number.not_in(newest)
+    JobRow.update(state="cancelled", error="Another took its place.").where(left_open).execute()
     return [_job(row) for row in JobRow.select().where(JobRow.number.in_(newest))]
 
 

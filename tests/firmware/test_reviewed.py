@@ -9,6 +9,7 @@ from firmware import soundness
 from firmware.course import LOOK_AT, MOST_STEPS
 from firmware.ledger import Ledger
 from gateway.core.errors import Conflict, Unavailable
+from gateway.storage.models_firmware import JobRow
 from tests.bridge.mqtt.client import until
 from tests.firmware.fleet import populate
 from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
@@ -324,3 +325,15 @@ async def test_a_member_that_says_it_runs_the_image_already_is_no_failure(floor)
     floor.connects(module)
     await floor.hello(module, fleet.old)
     assert fleet.states(rollout)[0] == "reverted"
+
+
+async def test_an_older_update_that_was_left_open_needs_its_image_no_longer(tmp_path, clock):
+    async with open_floor(tmp_path, clock) as floor:
+        image, other, module = await floor.image(), await floor.image("app-3"), await floor.module()
+        old = await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
+        await floor.firmware.assignments.assign(module.id, other.id, TECHNICIAN)
+        await floor.core.store.run(JobRow.update(state="offered").where(JobRow.id == old.id).execute)
+    async with open_floor(tmp_path, clock) as floor:
+        assert floor.job(module).state == "offered"
+        assert (await floor.firmware.ledger.find(old.id)).state == "cancelled"
+        await floor.firmware.images.remove(image.id, TECHNICIAN)
