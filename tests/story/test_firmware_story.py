@@ -85,11 +85,13 @@ def values(bar: Locator) -> list[int]:
 
 
 def watch_bar(bar: Locator, until: int, gone_is: int) -> list[int]:
-    """The values a bar shows on its way; when what it shows is over, it is gone."""
+    """The values a bar shows on its way; when that is over, it is gone, and not for a moment only."""
     seen: list[int] = []
-    deadline = time.monotonic() + 120
+    gone_s, deadline = 0.0, time.monotonic() + 120
     while (not seen or seen[-1] < until) and time.monotonic() < deadline:
-        seen += values(bar) or [gone_is]
+        shown = values(bar)
+        gone_s = 0.0 if shown else gone_s + 0.1
+        seen += shown or ([gone_is] if gone_s > 3 else [])
         time.sleep(0.1)
     return seen
 
@@ -102,7 +104,7 @@ def test_three_modules_get_an_image(
     gateway: GatewayProcess, api: httpx.Client, browser: Browser, image: Path
 ) -> None:
     with ExitStack() as stack, watched(browser, gateway.url) as page:
-        made = devices(stack, gateway, api, pause_s=0.15)
+        made = devices(stack, gateway, api, pause_s=0.3)
         log_in(page, "tom", PASSWORD)
         page.get_by_role("link", name="Firmware", exact=True).click()
         slow_line(page, 300_000)
