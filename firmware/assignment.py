@@ -45,7 +45,7 @@ class Assignments:
         self._check_fits(module, image, by, override)
         open_job = self._ledger.open_of(module.number)
         if open_job is not None and open_job.image_id == image.id:
-            return await self._again(module, open_job, by, not_before_ms)
+            return await self._again(module, open_job, by, not_before_ms, override)
         if module.firmware == image.serial:
             await self._already(module, image, open_job, by)
             return None
@@ -71,13 +71,16 @@ class Assignments:
         if reasons and not (override and not self._images.damaged(image)):
             raise Conflict(" ".join(reasons))
 
-    async def _again(self, module: Module, job: Job, by: By, not_before_ms: int | None) -> Job:
-        """Assigned already; only the time may be another."""
-        due_ms = clock.now_ms() if not_before_ms is None else not_before_ms
-        if job.state != "assigned" or (not_before_ms is None and job.due_ms <= due_ms):
+    async def _again(
+        self, module: Module, job: Job, by: By, not_before_ms: int | None, override: bool
+    ) -> Job:
+        """Assigned already; only the time may be another, and that an admin insists."""
+        due_ms = min(job.due_ms, clock.now_ms()) if not_before_ms is None else not_before_ms
+        after = msgspec.structs.replace(job, due_ms=due_ms, override=override or job.override)
+        if job.state != "assigned" or after == job:
             return job
-        after = msgspec.structs.replace(job, due_ms=due_ms)
-        await self._write(module, job, after, "Its time was changed.", by, "firmware.assign")
+        text = "Its time was changed." if after.override == job.override else "An admin insists."
+        await self._write(module, job, after, text, by, "firmware.assign")
         self._offers.arrived(module)
         return self._ledger.job(job.id)
 

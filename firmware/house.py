@@ -89,7 +89,7 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
     )  # fmt: skip
     addresses = Addresses(settings)
     addresses.watch(hub)
-    links, reader, probing = Links(settings.signing_key()), Reader(images), Probing(store)
+    links, reader, probing = Links(settings.signing_key()), Reader(images), Probing(store, hub)
     fitness = Fitness(core.presence, images, signing)
     offers = Offers(addresses, registry, images, fitness, ledger, course, links, reader, probing)
     assignments = Assignments(registry, images, fitness, ledger, offers)
@@ -106,6 +106,6 @@ def _build(core: Core, monotonic_s: Callable[[], float]) -> Firmware:
         probing=probing,
         offers=offers,
         assignments=assignments,
-        reconcile=Reconcile(store, registry, core.presence, images, ledger, offers, settings.reconcile_every),
+        reconcile=Reconcile(core, images, ledger, offers),
         rollouts=Rollouts(core, images, ledger, assignments, offers),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.core import clock
+from gateway.core.events import Hub, ModuleRemoved
 from gateway.core.values import Module
 from gateway.storage.models_firmware import ProbeRow
 from gateway.storage.store import Store
@@ -26,9 +27,10 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class Probing:
     """The newest result of each module; what devices say is written behind."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, hub: Hub) -> None:
         self._store = store
         self._probes: dict[int, Probe] = {}
+        hub.subscribe(ModuleRemoved, self._module_removed)
 
     async def load(self) -> None:
         self._probes = dict(await self._store.run(_load))
@@ -47,10 +49,9 @@ class Probing:
         if before is None or (before.http, before.mqtt) != (probe.http, probe.mqtt):
             self._store.submit(lambda: _keep(module.number, probe))
 
-    def forget(self, module_number: int) -> None:
-        """The module is gone, or was moved: it probes anew at its next image."""
-        if self._probes.pop(module_number, None) is not None:
-            self._store.submit(lambda: _drop(module_number))
+    def _module_removed(self, event: ModuleRemoved) -> None:
+        """Its row goes with the module's own."""
+        self._probes.pop(event.module.number, None)
 
 
 def _load() -> list[tuple[int, Probe]]:
@@ -71,7 +72,3 @@ def _keep(module_number: int, probe: Probe) -> None:
 
 def _text(probe: Probe) -> str:
     return msgspec.json.encode({"http": probe.http, "mqtt": probe.mqtt}).decode()
-
-
-def _drop(module_number: int) -> None:
-    ProbeRow.delete().where(ProbeRow.module_number == module_number).execute()

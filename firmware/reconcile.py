@@ -7,11 +7,12 @@ from firmware.catalogue import Catalogue
 from firmware.job_records import modules_to_update
 from firmware.ledger import Ledger
 from firmware.offers import Offers
+from firmware.values import Job
 from gateway.core import clock
-from gateway.core.presence import PresenceBook
-from gateway.core.registry import GATEWAY, Registry
+from gateway.core.core import Core
+from gateway.core.events import Alert
+from gateway.core.registry import GATEWAY
 from gateway.core.values import Module
-from gateway.storage.store import Store
 
 log = logging.getLogger(__name__)
 # A module that keeps coming back with another firmware, though its updates were confirmed, is left alone.
@@ -19,17 +20,16 @@ MOST_RETURNS = 5
 
 
 class Reconcile:
-    def __init__(
-        self, store: Store, registry: Registry, presence: PresenceBook, images: Catalogue, ledger: Ledger,
-        offers: Offers, every_s: float,
-    ) -> None:  # fmt: skip
-        self._store = store
-        self._registry = registry
-        self._presence = presence
+    def __init__(self, core: Core, images: Catalogue, ledger: Ledger, offers: Offers) -> None:
+        self._store = core.store
+        self._hub = core.hub
+        self._registry = core.registry
+        self._presence = core.presence
         self._images = images
         self._ledger = ledger
         self._offers = offers
-        self._every_s = every_s
+        self._every_s = core.settings.reconcile_every
+        self._left_alone: dict[int, str] = {}
 
     async def run(self) -> None:
         while True:
@@ -59,5 +59,17 @@ class Reconcile:
             attempt = 0 if job is None else job.attempt + 1
             text = f"It should run {image.serial} and runs {module.firmware or 'it never said what'}."
             self._ledger.open(self._ledger.draft(module, image, GATEWAY, attempt=attempt), text)
+        elif not has_it and job is not None and job.state == "confirmed":
+            self._leave_alone(module, job)
         if self._presence.of(module.id).session:
             self._offers.arrived(module)
+
+    def _leave_alone(self, module: Module, job: Job) -> None:
+        """Say once that it is not updated any more."""
+        if self._left_alone.get(module.number) == job.id:
+            return
+        self._left_alone[module.number] = job.id
+        runs = module.firmware or "something else"
+        text = f"{module.id} was updated {MOST_RETURNS} times and runs {runs} again."
+        self._registry.note("firmware.left_alone", module.id, GATEWAY, level="warning", job=job.id)
+        self._hub.publish(Alert("warning", f"{text} It is left alone.", {"moduleId": module.id}))

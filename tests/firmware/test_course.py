@@ -250,6 +250,13 @@ async def test_one_that_never_said_what_it_runs_is_updated_and_one_that_runs_it_
     assert await floor.firmware.reconcile.look() == 0
 
 
+async def test_an_admin_may_insist_on_an_assignment_that_waits(floor, module, image):
+    due_ms = floor.clock.ms + 3_600_000
+    await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN, not_before_ms=due_ms)
+    job = await floor.firmware.assignments.assign(module.id, image.id, ADMIN, override=True)
+    assert job.override and job.state == "offered"
+
+
 async def test_another_assignment_takes_the_place_of_the_first(floor, module, assigned):
     other = await floor.image("app-3", "3")
     floor.fetches(module, 256)
@@ -314,6 +321,7 @@ async def test_a_module_that_comes_back_with_another_firmware_is_updated_again_b
     floor, module, image, assigned
 ):
     old = await floor.image("app-1", "1")
+    alerts = heard(floor.core, Alert)
     await floor.updates(module, image)
     for _ in range(10):
         await floor.hello(module, old)
@@ -322,6 +330,10 @@ async def test_a_module_that_comes_back_with_another_firmware_is_updated_again_b
             break
         await floor.updates(module, image)
     assert floor.job(module).state == "confirmed" and floor.job(module).attempt == MOST_ATTEMPTS
+    await floor.firmware.reconcile.look()
+    assert [event.message for event in alerts if "left alone" in event.message] == [
+        "MC-1 was updated 5 times and runs app-1 again. It is left alone."
+    ]
 
 
 async def test_what_was_told_last_survives_a_restart(tmp_path, clock):
