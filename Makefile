@@ -24,7 +24,7 @@ test: install $(VENV)/installed-test tests/protocols/node_modules/installed
 	@.ci/debian-packages.sh
 	@$(VENV)/bin/python tests/device/micropython.py > $(VENV)/micropython-command
 	@# Most tests wait for processes and sockets, so three at a time suit two cores; a file stays together.
-	$(VENV)/bin/pytest -n 3 --dist loadfile $(ARGS)
+	$(VENV)/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check .

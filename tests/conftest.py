@@ -1,4 +1,4 @@
-"""For every test: asyncio under anyio; and in CI a test that does not run counts as a failure."""
+"""For every test: asyncio under anyio; long files first; in CI a test that does not run is a failure."""
 
 import os
 
@@ -6,6 +6,14 @@ import pytest
 
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 not_run: list[str] = []
+# Here processes are started and killed, so a file takes long; begun last, one would be waited for alone.
+LONG = ("faults", "device", "updates", "dialects", "story", "sockets_fuzz", "conformance")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places = [config.rootpath / "tests" / folder for folder in LONG]
+    items.sort(key=lambda item: not any(place in item.path.parents for place in places))
 
 
 @pytest.fixture(scope="session")

@@ -343,7 +343,8 @@ async def test_what_a_probe_showed_outlives_a_restart(tmp_path):
         kept = house.firmware.probing.of(module.number)
         assert (kept.http, kept.mqtt) == (False, True)
         assert kept.at_ms > 0
-        house.firmware.probing.forget(module.number)
+        await house.core.registry.delete(module.id, ADMIN)
+        assert house.firmware.probing.of(module.number) is None
     async with open_house(tmp_path) as house:
         assert house.firmware.probing.of(module.number) is None
 
