@@ -5,11 +5,20 @@ from typing import Any
 from peewee import JOIN, fn
 
 from firmware.values import UNDER_WAY, Job, Step
-from gateway.storage.models import ModuleRow
+from gateway.storage.models import ModuleRow, proxy
 from gateway.storage.models_firmware import JobRow, StepRow
 
 _FIELDS = Job.__struct_fields__
 OPEN = frozenset({"assigned"}) | UNDER_WAY
+# Steps of a whole fleet may share a commit, for which acknowledgements wait; so nothing is composed anew.
+_UPDATE = (
+    "UPDATE firmware_job SET state = ?, attempt = ?, received = ?, due_ms = ?, since_ms = ?, error = ?, "
+    '"override" = ? WHERE id = ?'
+)
+_STEP = (
+    'INSERT INTO firmware_step (job_id, module_number, state, at_ms, evidence, "by") '
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 
 def _columns(job: Job) -> dict[str, Any]:
@@ -26,7 +35,9 @@ def insert_job(job: Job, first: Step) -> None:
 
 
 def update_job(job: Job) -> None:
-    JobRow.update(**_columns(job)).where(JobRow.id == job.id).execute()
+    """All that changes in the course of a job."""
+    changed = [job.state, job.attempt, job.received, job.due_ms, job.since_ms, job.error, job.override]
+    _execute(_UPDATE, [*changed, job.id])
 
 
 def update_jobs(jobs: list[Job]) -> None:
@@ -35,10 +46,11 @@ def update_jobs(jobs: list[Job]) -> None:
 
 
 def insert_step(job: Job, step: Step) -> None:
-    StepRow.insert(
-        job_id=job.id, module_number=job.module_number, state=step.state, at_ms=step.at_ms,
-        evidence=step.evidence, by=step.by,
-    ).execute()  # fmt: skip
+    _execute(_STEP, [job.id, job.module_number, step.state, step.at_ms, step.evidence, step.by])
+
+
+def _execute(sql: str, values: list[Any]) -> None:
+    proxy.connection().cursor().execute(sql.replace("?", proxy.param), values)
 
 
 def load_latest() -> list[Job]:

@@ -341,8 +341,15 @@ async def test_what_was_told_last_survives_a_restart(tmp_path, clock):
         image, module = await floor.image(), await floor.module()
         job = await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
         floor.fetches(module, 512)
+        floor.says(module, "failed", error="no room")
+        floor.leaps(100)
+        floor.connects(module)
+        floor.fetches(module, 512)
+        written = floor.job(module)
+        assert (written.attempt, written.error) == (1, "The module: no room")
     async with open_floor(tmp_path, clock) as floor:
         kept = floor.firmware.ledger.job(job.id)
+        assert await floor.firmware.ledger.find(job.id) == kept == written
         assert (kept.state, kept.received) == (
             "downloading",
             floor.job(module).received,
