@@ -7,7 +7,7 @@ from typing import Any
 
 import socketio
 
-from bridge.sockets.engine import hang_up
+from bridge.sockets.engine import end_polls, hang_up
 
 # How long a socket may stay that has not shown who it is, and after it was told that it must.
 STRANGER_S = 30.0
@@ -34,8 +34,9 @@ class Strangers:
         self._silent: dict[str, tuple[str, float]] = {}
         self._silent_of: Counter[str] = Counter()
         self.refused = 0
-        self._open = sio.eio.handlers["connect"]
+        self._open, self._close = (sio.eio.handlers[name] for name in ("connect", "disconnect"))
         sio.eio.on("connect", self._arrives)
+        sio.eio.on("disconnect", self._leaves)
 
     def enter(self, sid: str, address: str) -> bool:
         """Let one more stay for a while; False when there are too many, in all or from there."""
@@ -55,6 +56,11 @@ class Strangers:
             return TOO_MANY
         self._falls_silent(engine_sid, address)
         return await self._open(engine_sid, environ)
+
+    async def _leaves(self, engine_sid: str, reason: str) -> Any:
+        """A connection ends; a poll that is still open is answered then, not when its time is over."""
+        end_polls(self._sio.eio, engine_sid)
+        return await self._close(engine_sid, reason)
 
     def _falls_silent(self, engine_sid: str, address: str) -> None:
         self._silent[engine_sid] = (address, _now_s())
