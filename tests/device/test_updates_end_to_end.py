@@ -47,8 +47,8 @@ def approve(api: httpx.Client, id: str) -> None:
     assert api.post(f"/modules/{id}/approve").is_success
 
 
-def upload(api: httpx.Client, main: str, serial: str = "probe-2") -> dict:
-    data = make_bundle({"main.py": main.encode(), "noise.bin": os.urandom(120_000)}, "probe", "2")
+def upload(api: httpx.Client, main: str, serial: str = "probe-2", noise: int = 120_000) -> dict:
+    data = make_bundle({"main.py": main.encode(), "noise.bin": os.urandom(noise)}, "probe", "2")
     about = {"serial": serial, "version": "2", "type": "7", "notes": "The second"}
     answer = api.post("/firmware", data=about, files={"file": ("probe.tar", data)})
     assert answer.status_code == 201, answer.text
@@ -130,8 +130,9 @@ def test_the_power_fails_before_a_board_can_say_installing(tmp_path: Path) -> No
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("when", ["downloading", "trial"])
 def test_the_power_is_cut(tmp_path: Path, when: str) -> None:
-    with house(tmp_path, IDS[:1]) as (api, boards):
-        job_id = assign(api, "MP-1", upload(api, program(2)))
+    # Large and over MQTT, so that it takes long enough to be cut.
+    with house(tmp_path, IDS[:1], public_url="http://127.0.0.1:9") as (api, boards):
+        job_id = assign(api, "MP-1", upload(api, program(2), noise=1_000_000))
         if when == "downloading":
             part = boards[0].folder / "update.part"
             wait_until(lambda: part.exists() and part.stat().st_size > 10_000, "a part of the image")
