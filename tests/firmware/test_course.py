@@ -11,35 +11,9 @@ from firmware.course import MOST_ATTEMPTS, NEVER_SENT
 from gateway.core.errors import Conflict, Forbidden, Invalid
 from gateway.core.events import Alert, FirmwareJobChanged
 from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
-from tests.gateway.core.heart import ADMIN, OWNER, TECHNICIAN, Clock, heard, raises
+from tests.gateway.core.heart import ADMIN, OWNER, TECHNICIAN, heard, raises
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    return Clock(monkeypatch)
-
-
-@pytest.fixture
-async def floor(tmp_path, clock):
-    async with open_floor(tmp_path, clock) as floor:
-        yield floor
-
-
-@pytest.fixture
-async def image(floor):
-    return await floor.image()
-
-
-@pytest.fixture
-async def module(floor):
-    return await floor.module()
-
-
-@pytest.fixture
-async def assigned(floor, module, image):
-    return await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
 
 
 async def test_a_good_update_is_proved_step_by_step(floor, module, image, assigned):

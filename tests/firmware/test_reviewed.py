@@ -13,35 +13,9 @@ from gateway.storage.models_firmware import JobRow
 from tests.bridge.mqtt.client import until
 from tests.firmware.fleet import populate
 from tests.firmware.floor import PROBATION_S, RETRY_S, open_floor
-from tests.gateway.core.heart import ADMIN, STATION, TECHNICIAN, Clock, raises
+from tests.gateway.core.heart import ADMIN, STATION, TECHNICIAN, raises
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    return Clock(monkeypatch)
-
-
-@pytest.fixture
-async def floor(tmp_path, clock):
-    async with open_floor(tmp_path, clock) as floor:
-        yield floor
-
-
-@pytest.fixture
-async def image(floor):
-    return await floor.image()
-
-
-@pytest.fixture
-async def module(floor):
-    return await floor.module()
-
-
-@pytest.fixture
-async def assigned(floor, module, image):
-    return await floor.firmware.assignments.assign(module.id, image.id, TECHNICIAN)
 
 
 async def tries_again(floor, module, image):
