@@ -32,7 +32,7 @@ def report(core: Core, module: Module, said: Any) -> bool:
     """
     if isinstance(said, list):
         if len(said) > MAX_BATCH:
-            raise Invalid(f"A batch holds at most {MAX_BATCH} readings.")
+            raise Invalid("A batch holds at most %(max_batch)s readings.", max_batch=MAX_BATCH)
         return all([_report_one(core, module, one) for one in said])
     return _report_one(core, module, said)
 

@@ -64,7 +64,7 @@ class Assignments:
 
     def _check_fits(self, module: Module, image: Image, by: By, override: bool) -> None:
         if module.life != "approved":
-            raise Conflict(f"{module.id} is not approved.")
+            raise Conflict("%(id)s is not approved.", id=module.id)
         if override and not (isinstance(by, Person) and may_administer(by)):
             raise Forbidden("Only an admin overrides what speaks against an image.")
         reasons = self.obstacles(module, image)
@@ -127,7 +127,7 @@ class Assignments:
         _must_manage(by)
         job = await self._ledger.find(job_id)
         if job.ended:
-            raise Conflict(f"This update is {job.state.replace('_', ' ')} already.")
+            raise Conflict("This update is %(value)s already.", value=job.state.replace("_", " "))
         module = self._registry.numbered(job.module_number)
         if module is None:
             raise Conflict("Its module is gone.")
@@ -156,7 +156,9 @@ class Assignments:
         if module is None or latest is None or latest.id != job.id:
             raise Conflict("There is a newer update of this module.")
         if not job.ended or job.state == "confirmed":
-            raise Conflict(f"This update is {job.state}; only one that did not succeed is tried again.")
+            raise Conflict(
+                "This update is %(state)s; only one that did not succeed is tried again.", state=job.state
+            )
         override = override or (job.override and _is_admin(by))
         return await self.assign(module.id, job.image_id, by, override=override, rollout_id=job.rollout_id)
 

@@ -65,10 +65,12 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
         if any(part.startswith(".") or part == "__pycache__" for part in inside.parts) or path.is_dir():
             continue
         if path.is_symlink() or not path.is_file():
-            raise Invalid(f"{inside} is a link or no plain file; a bundle holds plain files only.")
+            raise Invalid(
+                "%(inside)s is a link or no plain file; a bundle holds plain files only.", inside=inside
+            )
         left -= path.stat().st_size
         if left < 0:
-            raise Invalid(f"A bundle holds at most {MAX_UNPACKED // 1024**2} MB.")
+            raise Invalid("A bundle holds at most %(max_unpacked)s MB.", max_unpacked=MAX_UNPACKED // 1024**2)
         files[inside.as_posix()] = path.read_bytes()
     return files
 
@@ -78,17 +80,19 @@ def check_bundle(file: IO[bytes]) -> Manifest:
     members = tar.members(file)
     path, size = next(members, ("", 0))
     if path != tar.MANIFEST:
-        raise Invalid(f"A bundle begins with {tar.MANIFEST}.")
+        raise Invalid("A bundle begins with %(manifest)s.", manifest=tar.MANIFEST)
     manifest = _manifest(file, size)
     missing = dict(manifest.files)
     for path, size in members:
         entry = missing.pop(path, None)
         if entry is None or entry.size != size:
-            raise Invalid(f"The bundle holds {path[:MAX_PATH]!r} in another way than its manifest says.")
+            raise Invalid(
+                "The bundle holds %(path)r in another way than its manifest says.", path=path[:MAX_PATH]
+            )
         if _digest(file, size) != entry.sha256:
-            raise Invalid(f"{path!r} in the bundle is damaged: its SHA-256 does not fit.")
+            raise Invalid("%(path)r in the bundle is damaged: its SHA-256 does not fit.", path=path)
     if missing:
-        raise Invalid(f"The bundle lacks {min(missing)!r}, which its manifest lists.")
+        raise Invalid("The bundle lacks %(missing)r, which its manifest lists.", missing=min(missing))
     return manifest
 
 
@@ -117,10 +121,16 @@ def _digest(file: IO[bytes], size: int) -> str:
 def _check(manifest: Manifest) -> None:
     for what, text in (("name", manifest.name), ("version", manifest.version)):
         if not _LABEL.fullmatch(text):
-            raise Invalid(f"The {what} of a bundle has 1 to 64 letters, digits and . _ + - or spaces.")
+            raise Invalid(
+                "The %(what)s of a bundle has 1 to 64 letters, digits and . _ + - or spaces.", what=what
+            )
     files = manifest.files
     if len(files) > MAX_FILES or sum(entry.size for entry in files.values()) > MAX_UNPACKED:
-        raise Invalid(f"A bundle holds at most {MAX_FILES} files and {MAX_UNPACKED // 1024**2} MB unpacked.")
+        raise Invalid(
+            "A bundle holds at most %(max_files)s files and %(max_unpacked)s MB unpacked.",
+            max_files=MAX_FILES,
+            max_unpacked=MAX_UNPACKED // 1024**2,
+        )
     if not any(main in files for main in MAINS):
         raise Invalid("A bundle needs a main.py (or main.mpy): that is what a board starts.")
     if len({path.lower() for path in files}) < len(files):
@@ -135,18 +145,25 @@ def _check_path(path: str, files: Mapping[str, Entry]) -> None:
     plain = all(part.strip(".") and _PART.fullmatch(part) for part in parts)
     if not plain or len(path) > MAX_PATH or len(parts) > MAX_DEPTH or path == tar.MANIFEST:
         raise Invalid(
-            f"{path[:MAX_PATH]!r} is no path for a bundle: letters, digits and . _ - between single slashes, "
-            f"{MAX_PATH} in all, {MAX_DEPTH} deep, and not {tar.MANIFEST}."
+            "%(path)r is no path for a bundle: letters, digits and . _ - between single slashes, "
+            "%(max_path)s in all, %(max_depth)s deep, and not %(manifest)s.",
+            path=path[:MAX_PATH],
+            max_path=MAX_PATH,
+            max_depth=MAX_DEPTH,
+            manifest=tar.MANIFEST,
         )
     for depth in range(1, len(parts)):
         if "/".join(parts[:depth]) in files:
-            raise Invalid(f"{path!r} cannot be in the bundle, because a part of its path is a file.")
+            raise Invalid(
+                "%(path)r cannot be in the bundle, because a part of its path is a file.", path=path
+            )
 
 
 def _check_length(size: int) -> None:
     if size > MAX_MANIFEST:
         raise Invalid(
-            f"The manifest of a bundle has at most {MAX_MANIFEST} bytes; use fewer or shorter paths."
+            "The manifest of a bundle has at most %(max_manifest)s bytes; use fewer or shorter paths.",
+            max_manifest=MAX_MANIFEST,
         )
 
 

@@ -71,7 +71,7 @@ class Catalogue:
         try:
             return self._images[id]
         except KeyError:
-            raise NotFound(f"There is no firmware {str(id)[:20]}.") from None
+            raise NotFound("There is no firmware %(id)s.", id=str(id)[:20]) from None
 
     def by_serial(self, serial: str) -> Image | None:
         return self._serials.get(serial.lower())
@@ -97,7 +97,7 @@ class Catalogue:
     def check_whole(self, image: Image) -> None:
         """Raises `Unavailable` when its file is damaged."""
         if self.damaged(image):
-            raise Unavailable(f"The file of {image.serial} is damaged. Upload it again.")
+            raise Unavailable("The file of %(serial)s is damaged. Upload it again.", serial=image.serial)
 
     # Adding
 
@@ -148,7 +148,9 @@ class Catalogue:
             if mend:
                 self._mended(draft.digest)
             if conflict:
-                raise Conflict(f"{conflict} Its file was damaged; with this one it is whole again.")
+                raise Conflict(
+                    "%(conflict)s Its file was damaged; with this one it is whole again.", conflict=conflict
+                )
             try:
                 id = await self._store.run(lambda: records.insert_image(draft))
             except BaseException:
@@ -161,7 +163,9 @@ class Catalogue:
 
     def _conflict(self, draft: Image) -> str:
         if len(self._images) >= MAX_IMAGES:
-            raise Full(f"The catalogue holds {MAX_IMAGES} images already; remove some first.")
+            raise Full(
+                "The catalogue holds %(max_images)s images already; remove some first.", max_images=MAX_IMAGES
+            )
         if same := self.by_serial(draft.serial):
             return f"There is a firmware {same.serial!r} already (version {same.version}, type {same.type})."
         for image in self._images.values():
@@ -190,7 +194,7 @@ class Catalogue:
                 raise
             if need:
                 self._keep(image)
-                raise Conflict(f"{image.serial} cannot be removed: {need}.")
+                raise Conflict("%(serial)s cannot be removed: %(need)s.", serial=image.serial, need=need)
             if not self._used(image.digest):
                 self._sound.forget(image.digest)
                 await asyncio.to_thread(self._files.remove, image.digest)
@@ -204,7 +208,12 @@ class Catalogue:
                 if getattr(module, name).lower() == image.serial.lower()
             ]
             if ids:
-                raise Conflict(f"{image.serial} cannot be removed: it is {verb} {_listed(ids)}.")
+                raise Conflict(
+                    "%(serial)s cannot be removed: it is %(verb)s %(ids)s.",
+                    serial=image.serial,
+                    verb=verb,
+                    ids=_listed(ids),
+                )
 
     # Memory and files
 

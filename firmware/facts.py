@@ -45,10 +45,12 @@ def checked(facts: Facts, types: Types) -> Facts:
         _check_name("minimum version", facts.min_version)
     _check_type(facts.type, types)
     if len(facts.hardware) > MAX_HARDWARE:
-        raise Invalid(f"An image names at most {MAX_HARDWARE} kinds of hardware.")
+        raise Invalid("An image names at most %(max_hardware)s kinds of hardware.", max_hardware=MAX_HARDWARE)
     for name in facts.hardware:
         if not _HARDWARE.fullmatch(name):
-            raise Invalid(f"{name[:40]!r} is no hardware name: 1 to 32 small letters, digits and _ . -")
+            raise Invalid(
+                "%(name)r is no hardware name: 1 to 32 small letters, digits and _ . -", name=name[:40]
+            )
     _check_texts(facts)
     return facts
 
@@ -58,19 +60,21 @@ def _check_type(type: object, types: Types) -> None:
         with suppress(NotFound):
             types.get(type)
             return
-    raise Invalid(f"There is no module type {str(type)[:20]}.")
+    raise Invalid("There is no module type %(type)s.", type=str(type)[:20])
 
 
 def _check_name(what: str, text: str) -> None:
     if not _NAME.fullmatch(text):
         raise Invalid(
-            f"The {what} {text[:70]!r} must be 1 to 64 letters, digits and . _ + - and begin with a letter "
-            "or digit."
+            "The %(what)s %(text)r must be 1 to 64 letters, digits and . _ + - and begin with a "
+            "letter or digit.",
+            what=what,
+            text=text[:70],
         )
 
 
 def _check_texts(facts: Facts) -> None:
     if len(facts.notes) > MAX_NOTES or "\0" in facts.notes:
-        raise Invalid(f"The notes have at most {MAX_NOTES} characters.")
+        raise Invalid("The notes have at most %(max_notes)s characters.", max_notes=MAX_NOTES)
     if len(facts.signature) > MAX_SIGNATURE:
         raise Invalid("The signature is 64 bytes in base64.")

@@ -109,7 +109,8 @@ class _Image:
         found, count, _, size_and_speed, _ = COMMON.unpack(self._exactly(COMMON.size))
         if found != magic or not 1 <= count <= MAX_SEGMENTS:
             raise Invalid(
-                f"This begins like an ESP image, but its header has {count} segments; it is damaged."
+                "This begins like an ESP image, but its header has %(count)s segments; it is damaged.",
+                count=count,
             )
         self.details["segments"] = count
         return count, size_and_speed >> 4
@@ -135,7 +136,10 @@ class _Image:
     def _segment(self, number: int) -> None:
         _, length = SEGMENT.unpack(self._exactly(SEGMENT.size))
         if length % 4 or length > MAX_SEGMENT or self._file.tell() + length > self._size:
-            raise Invalid(f"This ESP image is cut off or damaged: its segment {number} does not fit into it.")
+            raise Invalid(
+                "This ESP image is cut off or damaged: its segment %(number)s does not fit into it.",
+                number=number,
+            )
         while length:
             piece = self._exactly(min(length, PIECE))
             self._sum ^= int.from_bytes(piece, "little")

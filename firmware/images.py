@@ -59,7 +59,11 @@ class Upload:
         self.size += len(chunk)
         if self.size > MAX_BYTES:
             self.ended = True
-            raise TooLarge(f"An image has at most {MAX_BYTES // 1024**2} MB ({MAX_BYTES} bytes).")
+            raise TooLarge(
+                "An image has at most %(max_bytes)s MB (%(max_bytes_2)s bytes).",
+                max_bytes=MAX_BYTES // 1024**2,
+                max_bytes_2=MAX_BYTES,
+            )
         self._waiting += chunk
         if len(self._waiting) >= PIECE:
             await asyncio.to_thread(self._flush, self._taken())
@@ -124,7 +128,11 @@ class Images:
     async def receiving(self) -> AsyncIterator[Upload]:
         """A place for an upload; raises `TooMany` when all are taken."""
         if self._receiving >= MAX_UPLOADS:
-            raise TooMany(f"{MAX_UPLOADS} uploads are under way; try again when one is done.", RETRY_AFTER_S)
+            raise TooMany(
+                "%(max_uploads)s uploads are under way; try again when one is done.",
+                RETRY_AFTER_S,
+                max_uploads=MAX_UPLOADS,
+            )
         self._receiving += 1
         upload = Upload(self._folder / f"{secrets.token_hex(16)}{PART}")
         try:

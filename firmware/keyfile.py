@@ -22,8 +22,10 @@ def kept_key(path: Path) -> Ed25519PrivateKey:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise Invalid(
-            f"{path} holds no Ed25519 key that can be read. Put your copy of it back; without it, modules "
-            "that know its public key take no image of this gateway. Moved away, a new one is made."
+            "%(path)s holds no Ed25519 key that can be read. Put your copy of it back; without "
+            "it, modules that know its public key take no image of this gateway. Moved away, a "
+            "new one is made.",
+            path=path,
         )
     return key
 

@@ -68,7 +68,7 @@ class Ledger:
         number = self._ids.get(id)
         job = self._older.get(id) if number is None else self._latest[number]
         if job is None:
-            raise NotFound(f"There is no update {id[:64]!r}.")
+            raise NotFound("There is no update %(id)r.", id=id[:64])
         return job
 
     async def find(self, id: str) -> Job:

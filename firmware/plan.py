@@ -75,7 +75,7 @@ def read_plan(raw: object) -> Plan:
     given = _object(raw, "The plan", _FIELDS)
     for name in ("name", "firmware_id"):
         if name not in given:
-            raise Invalid(f"The plan needs a {name}.")
+            raise Invalid("The plan needs a %(name)s.", name=name)
     if sum(name in given for name in _ONE_GROUP_OF) != 1:
         raise Invalid("The plan needs exactly one of modules, group and type: who gets the image.")
     fields = {name: _FIELDS[name](value, name) for name, value in given.items()}
@@ -85,25 +85,38 @@ def read_plan(raw: object) -> Plan:
 def _object(raw: object, what: str, known: Mapping[str, object]) -> dict[str, Any]:
     """An object with known fields only; a field that is null counts as left out."""
     if not isinstance(raw, Mapping):
-        raise Invalid(f"{what} must be an object.")
+        raise Invalid("%(what)s must be an object.", what=what)
     for name in raw:
         if name not in known:
-            raise Invalid(f"{what} has no {str(name)[:64]!r}; it knows {', '.join(known)}.")
+            raise Invalid(
+                "%(what)s has no %(name)r; it knows %(known)s.",
+                what=what,
+                name=str(name)[:64],
+                known=", ".join(known),
+            )
     return {name: value for name, value in raw.items() if value is not None}
 
 
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value.strip()) <= len(value) <= MAX_TEXT:
-        raise Invalid(f"The {name} must be a text of 1 to {MAX_TEXT} characters.")
+        raise Invalid(
+            "The %(name)s must be a text of 1 to %(max_text)s characters.", name=name, max_text=MAX_TEXT
+        )
     if not value.isprintable():
-        raise Invalid(f"The {name} holds a character that cannot be printed.")
+        raise Invalid("The %(name)s holds a character that cannot be printed.", name=name)
     return value
 
 
 def _number(low: float, high: float, unit: str = "") -> Callable[[object, str], float]:
     def check(value: object, name: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise Invalid(f"The {name} must be a number from {low:g} to {high:g}{unit}.")
+            raise Invalid(
+                "The %(name)s must be a number from %(low)s to %(high)s%(unit)s.",
+                name=name,
+                low=f"{low:g}",
+                high=f"{high:g}",
+                unit=unit,
+            )
         return value
 
     return check
@@ -112,7 +125,9 @@ def _number(low: float, high: float, unit: str = "") -> Callable[[object, str], 
 def _whole(low: int, high: int) -> Callable[[object, str], int]:
     def check(value: object, name: str) -> int:
         if type(value) is not int or not low <= value <= high:
-            raise Invalid(f"The {name} must be a whole number from {low} to {high}.")
+            raise Invalid(
+                "The %(name)s must be a whole number from %(low)s to %(high)s.", name=name, low=low, high=high
+            )
         return value
 
     return check
@@ -120,24 +135,29 @@ def _whole(low: int, high: int) -> Callable[[object, str], int]:
 
 def _ids(value: object, name: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
-        raise Invalid(f"The {name} must be a list of at least one module id.")
+        raise Invalid("The %(name)s must be a list of at least one module id.", name=name)
     if len(value) > MAX_MODULES:
-        raise Invalid(f"There may be at most {MAX_MODULES} {name}; these are {len(value)}.")
+        raise Invalid(
+            "There may be at most %(max_modules)s %(name)s; these are %(count)s.",
+            max_modules=MAX_MODULES,
+            name=name,
+            count=len(value),
+        )
     seen: set[str] = set()
     for id in value:
         if _text(id, "id of a module").lower() in seen:
-            raise Invalid(f"{id} is twice among the {name}.")
+            raise Invalid("%(id)s is twice among the %(name)s.", id=id, name=name)
         seen.add(id.lower())
     return tuple(value)
 
 
 def _waves(value: object, name: str) -> tuple[Wave, ...]:
     if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_WAVES:
-        raise Invalid(f"The waves must be a list of 1 to {MAX_WAVES}.")
+        raise Invalid("The waves must be a list of 1 to %(max_waves)s.", max_waves=MAX_WAVES)
     waves = tuple(_wave(raw, number) for number, raw in enumerate(value, 1))
     for number, wave in enumerate(waves[:-1], 1):
         if wave.rest or wave.percent == 100:
-            raise Invalid(f"Wave {number} takes the whole rest, so it must be the last.")
+            raise Invalid("Wave %(number)s takes the whole rest, so it must be the last.", number=number)
     named = [id for wave in waves for id in wave.modules]
     if named:
         _ids(named, "modules of the waves")
@@ -148,21 +168,23 @@ def _wave(raw: object, number: int) -> Wave:
     what = f"Wave {number}"
     given = _object(raw, what, _WAVE)
     if len(given) != 1 or given.get("rest") is False:
-        raise Invalid(f'{what} must be one of {{"modules": [..]}}, {{"percent": 10}} and {{"rest": true}}.')
+        raise Invalid(
+            '%(what)s must be one of {"modules": [..]}, {"percent": 10} and {"rest": true}.', what=what
+        )
     (name, value), *_ = given.items()
     return Wave(**{name: _WAVE[name](value, f"{name} of wave {number}")})
 
 
 def _yes(value: object, name: str) -> bool:
     if value is not True:
-        raise Invalid(f"The {name} must be true.")
+        raise Invalid("The %(name)s must be true.", name=name)
     return True
 
 
 def _share(value: object, name: str) -> float:
     percent = _number(0, 100)(value, name)
     if not percent > 0:
-        raise Invalid(f"The {name} must be more than 0.")
+        raise Invalid("The %(name)s must be more than 0.", name=name)
     return percent
 
 
@@ -193,7 +215,7 @@ def _window(raw: object, name: str) -> Window:
 
 def _time(value: object, name: str) -> str:
     if not isinstance(value, str) or not _TIME.fullmatch(value) or (name == "from" and value == "24:00"):
-        raise Invalid(f"The {name} of the window must be a time such as 22:00.")
+        raise Invalid("The %(name)s of the window must be a time such as 22:00.", name=name)
     return value
 
 
@@ -213,13 +235,16 @@ def _guards(raw: object, name: str) -> Guards:
 
 def _conditions(raw: object, name: str) -> dict[str, Any]:
     if not isinstance(raw, Mapping) or len(raw) > MAX_CONDITIONS:
-        raise Invalid(f"The not_while must be an object of at most {MAX_CONDITIONS} keys.")
+        raise Invalid(
+            "The not_while must be an object of at most %(max_conditions)s keys.",
+            max_conditions=MAX_CONDITIONS,
+        )
     for key, value in raw.items():
         _text(key, "key of not_while")
         if not isinstance(value, bool | int | float | str):
-            raise Invalid(f"The not_while of {key} must be a text, a number, true or false.")
+            raise Invalid("The not_while of %(key)s must be a text, a number, true or false.", key=key)
         if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
-            raise Invalid(f"The not_while of {key} is too big a number.")
+            raise Invalid("The not_while of %(key)s is too big a number.", key=key)
         if isinstance(value, str):
             _text(value, f"not_while of {key}")
     return dict(raw)
@@ -227,7 +252,7 @@ def _conditions(raw: object, name: str) -> dict[str, Any]:
 
 def _pairs(value: object, name: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list | tuple) or len(value) > MAX_PAIRS:
-        raise Invalid(f"The never_both must be a list of at most {MAX_PAIRS} pairs.")
+        raise Invalid("The never_both must be a list of at most %(max_pairs)s pairs.", max_pairs=MAX_PAIRS)
     return tuple(_pair(raw) for raw in value)
 
 
@@ -236,7 +261,7 @@ def _pair(raw: object) -> tuple[str, str]:
         raise Invalid("Each of never_both must be a pair of module ids.")
     one, other = (_text(id, "id of a module") for id in raw)
     if one.lower() == other.lower():
-        raise Invalid(f"{one} is paired with itself in never_both.")
+        raise Invalid("%(one)s is paired with itself in never_both.", one=one)
     return one, other
 
 

@@ -30,17 +30,21 @@ class Reader:
         """The bytes from `offset`, fewer at the end; raises `Unavailable` when the file is not whole."""
         length = max(0, min(length, image.size - offset))
         if self._shelf.damaged(image):
-            raise Unavailable(f"The file of {image.serial} is damaged.")
+            raise Unavailable("The file of %(serial)s is damaged.", serial=image.serial)
         if not length:
             return b""
         try:
             data = os.pread(self._file(image), length, offset)
         except OSError as error:
             self._forget(image.digest)
-            raise Unavailable(f"The file of {image.serial} cannot be read: {error.strerror}.") from None
+            raise Unavailable(
+                "The file of %(serial)s cannot be read: %(strerror)s.",
+                serial=image.serial,
+                strerror=error.strerror,
+            ) from None
         if len(data) != length:
             self._forget(image.digest)
-            raise Unavailable(f"The file of {image.serial} is shorter than it was.")
+            raise Unavailable("The file of %(serial)s is shorter than it was.", serial=image.serial)
         return data
 
     def close(self) -> None:

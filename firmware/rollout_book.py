@@ -57,7 +57,7 @@ class Book:
     def get(self, id: int) -> Progress:
         if progress := self._rollouts.get(id):
             return progress
-        raise NotFound(f"There is no rollout {id}.")
+        raise NotFound("There is no rollout %(id)s.", id=id)
 
     def check_free(self, numbers: Iterable[int], but: int = 0) -> None:
         """Raises `Conflict` when one of these modules is in a rollout that is not over."""
@@ -70,8 +70,10 @@ class Book:
             if taken is not None:
                 module = self._registry.numbered(taken)
                 raise Conflict(
-                    f"{module.id if module else taken} is in the rollout {rollout.name!r} "
-                    f"(number {rollout.id}) already, which is not over."
+                    "%(value)s is in the rollout %(name)r (number %(id)s) already, which is not over.",
+                    value=module.id if module else taken,
+                    name=rollout.name,
+                    id=rollout.id,
                 )
 
     def describe(self, progress: Progress) -> dict[str, Any]:

@@ -22,7 +22,12 @@ STEPS: dict[str, tuple[str, ...]] = {
 def check_step(rollout: Rollout, step: str) -> None:
     if rollout.state not in STEPS[step]:
         states = " or ".join(STEPS[step])
-        raise Conflict(f"The rollout is {rollout.state}; {step} is for one that is {states}.")
+        raise Conflict(
+            "The rollout is %(state)s; %(step)s is for one that is %(states)s.",
+            state=rollout.state,
+            step=step,
+            states=states,
+        )
 
 
 # A member, after its update took a step

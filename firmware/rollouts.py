@@ -87,7 +87,7 @@ class Rollouts:
         plan = read_plan(raw)
         image = self._images.get(plan.firmware_id)
         if self._images.damaged(image):
-            raise Conflict(f"The file of {image.serial} is damaged. Upload it again.")
+            raise Conflict("The file of %(serial)s is damaged. Upload it again.", serial=image.serial)
         for id in {id for pair in plan.never_both for id in pair}:
             _known(self._registry, id)
         modules = self._chosen(plan, image)
@@ -113,13 +113,24 @@ class Rollouts:
         if plan.modules:
             return [_known(self._registry, id) for id in plan.modules]
         if plan.type is not None and plan.type != image.type:
-            raise Invalid(f"{image.serial} is for type {image.type}, not for type {plan.type}.")
+            raise Invalid(
+                "%(serial)s is for type %(type)s, not for type %(type_2)s.",
+                serial=image.serial,
+                type=image.type,
+                type_2=plan.type,
+            )
         found = [module for module in self._registry.all() if _is_chosen(module, plan, image)]
         if not found:
             whose = f"of the group {plan.group!r} " if plan.group is not None else ""
-            raise Invalid(f"There is no approved module {whose}of type {image.type}.")
+            raise Invalid(
+                "There is no approved module %(whose)sof type %(type)s.", whose=whose, type=image.type
+            )
         if len(found) > MAX_MODULES:
-            raise Invalid(f"A rollout has at most {MAX_MODULES} modules; these would be {len(found)}.")
+            raise Invalid(
+                "A rollout has at most %(max_modules)s modules; these would be %(count)s.",
+                max_modules=MAX_MODULES,
+                count=len(found),
+            )
         return found
 
     async def pause(self, id: int, by: Person) -> Rollout:
@@ -181,9 +192,9 @@ class Rollouts:
         if not numbers:
             gone_back = progress.count("rolled_back")
             more = f" {gone_back} rolled back; only an admin tries these again." if gone_back else ""
-            raise Conflict(f"No update of it failed in a way that can be tried again.{more}")
+            raise Conflict("No update of it failed in a way that can be tried again.%(more)s", more=more)
         if progress.rollout.state == "stopped" and (why := stop_reason(progress, frozenset(numbers))):
-            raise Conflict(f"It would stop again at once: {why} Resume it first.")
+            raise Conflict("It would stop again at once: %(why)s Resume it first.", why=why)
         return numbers
 
     async def _again(self, progress: Progress, numbers: list[int], by: Person, override: bool) -> None:

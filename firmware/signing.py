@@ -104,19 +104,21 @@ class Signing:
 
     def _check_new(self, name: str, key: str) -> None:
         if len(self.policy.keys) >= MAX_KEYS:
-            raise Full(f"There are {MAX_KEYS} vendors' keys already; remove one first.")
+            raise Full("There are %(max_keys)s vendors' keys already; remove one first.", max_keys=MAX_KEYS)
         for other, known in {GATEWAY: self.public_key, **self.policy.keys}.items():
             if other.lower() == name.lower():
-                raise Conflict(f"There is a key {other!r} already; remove it before you add its successor.")
+                raise Conflict(
+                    "There is a key %(other)r already; remove it before you add its successor.", other=other
+                )
             if known == key:
-                raise Conflict(f"This is the key of {other!r} already.")
+                raise Conflict("This is the key of %(other)r already.", other=other)
 
     async def remove_key(self, name: str, by: Person | str) -> None:
         """Trust it no longer; images that it signed stay, and are said to be signed by nobody we know."""
         _check_admin(by)
         async with self._changing:
             if name not in self.policy.keys:
-                raise NotFound(f"There is no vendor's key {name[:64]!r}.")
+                raise NotFound("There is no vendor's key %(name)r.", name=name[:64])
             keys = {known: key for known, key in self.policy.keys.items() if known != name}
             after = msgspec.structs.replace(self.policy, keys=keys)
             await self._change(after, "firmware.key_remove", name, by, public_key=self.policy.keys[name])

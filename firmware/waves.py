@@ -21,14 +21,16 @@ def divide(waves: Sequence[Wave], ids: Sequence[str]) -> list[list[str]]:
     if left:
         first = next(iter(left.values()))
         others = f" and {len(left) - 1} more are" if len(left) > 1 else " is"
-        raise Invalid(f'{first}{others} in no wave; end with {{"rest": true}}.')
+        raise Invalid('%(first)s%(others)s in no wave; end with {"rest": true}.', first=first, others=others)
     return divided
 
 
 def _take(wave: Wave, number: int, left: dict[str, str], named: set[str]) -> list[str]:
     for id in wave.modules:
         if id.lower() not in left:
-            raise Invalid(f"{id} of wave {number} is not among the modules of the rollout.")
+            raise Invalid(
+                "%(id)s of wave %(number)s is not among the modules of the rollout.", id=id, number=number
+            )
     if wave.modules:
         taken = [id.lower() for id in wave.modules]
     else:

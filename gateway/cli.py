@@ -126,7 +126,7 @@ def module_import(file: Path, as_json: AsJson = False) -> None:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = [dict(row) for row in csv.DictReader(lines)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Invalid(f"{file} cannot be read: {error}") from None
+        raise Invalid("%(file)s cannot be read: %(error)s", file=file, error=error) from None
     _show(_perform("module.import", rows=rows), as_json)
 
 
@@ -154,12 +154,16 @@ def firmware_bundle(
 ) -> None:
     """Pack a MicroPython application (a folder with main.py) to upload as firmware."""
     if not folder.is_dir():
-        raise Invalid(f"{folder} is no folder.")
+        raise Invalid("%(folder)s is no folder.", folder=folder)
     try:
         data = make_bundle(folder, name, version)
         file.write_bytes(data)
     except OSError as error:
-        raise Invalid(f"{error.filename} cannot be read or written: {error.strerror}.") from None
+        raise Invalid(
+            "%(filename)s cannot be read or written: %(strerror)s.",
+            filename=error.filename,
+            strerror=error.strerror,
+        ) from None
     _show({"file": str(file), "size": len(data), "digest": f"sha256:{sha256(data).hexdigest()}"}, as_json)
 
 

@@ -32,7 +32,7 @@ async def add_user(core: Core, username: str, role: str, password: str) -> Any:
     try:
         chosen = Role(role)
     except ValueError:
-        raise Invalid(f"A role is one of {', '.join(Role)}.") from None
+        raise Invalid("A role is one of %(role)s.", role=", ".join(Role)) from None
     user = await core.accounts.people.add(username, password, chosen, BY)
     return {"id": user.id, "username": user.username, "role": user.role}
 
@@ -109,7 +109,7 @@ def lock(settings: Settings) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise Invalid(f"Another gateway or command uses {settings.data} right now.") from None
+        raise Invalid("Another gateway or command uses %(data)s right now.", data=settings.data) from None
     return file
 
 

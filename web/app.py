@@ -15,6 +15,7 @@ from gateway.core.core import Core
 from web import api, devices, documented, download, health, instance, pages
 from web.failures import handlers
 from web.headers import SecurityHeaders
+from web.listening import Listening
 from web.pages.table import routes as page_routes
 from web.render import HERE
 from web.site import make_site
@@ -62,6 +63,6 @@ def create_app(
             *page_routes(site, pages.PAGES),
             Mount("/static", OurFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders), Middleware(Listening)],
         exception_handlers=handlers(site),
     )

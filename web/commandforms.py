@@ -116,4 +116,6 @@ def _value(label: str, declared: Field, text: str) -> Any:
             case _:
                 return msgspec.json.decode(text)
     except (ValueError, KeyError):
-        raise Invalid(f"{label}: {text[:60]!r} is not what this field takes.") from None
+        raise Invalid(
+            "%(label)s: %(text)r is not what this field takes.", label=label, text=text[:60]
+        ) from None

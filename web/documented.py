@@ -122,7 +122,7 @@ def _image(site: Site, body: Body) -> Image | None:
     if isinstance(id, str) and id.isascii() and id.isdecimal() and len(id) <= 18:
         id = int(id)
     if type(id) is not int:
-        raise NotFound(f"There is no firmware {str(id)[:64]!r}.")
+        raise NotFound("There is no firmware %(id)r.", id=str(id)[:64])
     return site.firmware.images.get(id)
 
 

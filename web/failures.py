@@ -11,6 +11,7 @@ from starlette.types import ExceptionHandler
 from gateway.core.errors import GatewayError
 from web.arrival import by_cookie
 from web.headers import security_headers
+from web.language import told
 from web.replies import headers_of, problem, problem_of, status_of
 from web.site import Site
 
@@ -39,7 +40,7 @@ def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
             raise error
         if _for_program(request):
             return problem_of(error)
-        return _page(site, request, status_of(error), error.message, headers_of(error))
+        return _page(site, request, status_of(error), str(told(error.message)), headers_of(error))
 
     async def http_error(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):

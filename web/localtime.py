@@ -17,7 +17,7 @@ def at_ms(text: str, zone: str) -> int | None:
         placed = typed if typed.tzinfo else typed.replace(tzinfo=_zone(zone))
         return int(placed.timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise Invalid(f"{text[:40]!r} is no date and time.") from None
+        raise Invalid("%(text)r is no date and time.", text=text[:40]) from None
 
 
 def _zone(name: str) -> tzinfo:
@@ -26,4 +26,4 @@ def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name[:_MAX_ZONE])
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise Invalid(f"{name[:_MAX_ZONE]!r} is no time zone.") from None
+        raise Invalid("%(name)r is no time zone.", name=name[:_MAX_ZONE]) from None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from web.language import gettext, later
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -13,13 +15,13 @@ class Item:
 
 # Each place, and whether it is for those who manage, who administer, or who do neither.
 _PLACES = (
-    ("/", "Dashboard", "home", ""),
-    ("/modules", "Modules", "modules", ""),
-    ("/claim", "Claim", "key", "own"),
-    ("/waiting", "Waiting", "waiting", "manage"),
-    ("/firmware", "Firmware", "firmware", "manage"),
-    ("/admin", "Admin", "admin", "administer"),
-    ("/account", "Account", "account", ""),
+    ("/", later("Dashboard"), "home", ""),
+    ("/modules", later("Modules"), "modules", ""),
+    ("/claim", later("Claim"), "key", "own"),
+    ("/waiting", later("Waiting"), "waiting", "manage"),
+    ("/firmware", later("Firmware"), "firmware", "manage"),
+    ("/admin", later("Admin"), "admin", "administer"),
+    ("/account", later("Account"), "account", ""),
 )
 # Pages that belong to a place of another name.
 _WITHIN = {"/rollouts": "/firmware"}
@@ -29,4 +31,4 @@ def menu(manages: bool, administers: bool, path: str) -> list[Item]:
     may = {"": True, "own": not manages, "manage": manages, "administer": administers}
     first = "/" + path.strip("/").split("/")[0]
     first = _WITHIN.get(first, first)
-    return [Item(href, label, icon, href == first) for href, label, icon, who in _PLACES if may[who]]
+    return [Item(href, gettext(label), icon, href == first) for href, label, icon, who in _PLACES if may[who]]

@@ -41,7 +41,7 @@ class Parts:
     def begin(self) -> None:
         self._count += 1
         if self._count > MAX_PARTS:
-            raise Invalid(f"The form has more than {MAX_PARTS} parts.")
+            raise Invalid("The form has more than %(max_parts)s parts.", max_parts=MAX_PARTS)
         self._headers = {}
         self._field.clear()
 
@@ -62,11 +62,11 @@ class Parts:
         if self._name == FILE:
             self._begin_file()
         elif self._name not in self._allowed | {csrf.FIELD}:
-            raise Invalid(f"The form has a part that nobody asked for, {self._name[:64]!r}.")
+            raise Invalid("The form has a part that nobody asked for, %(name)r.", name=self._name[:64])
         elif b"filename" in options:
-            raise Invalid(f"{self._name} is no file; only {FILE!r} is.")
+            raise Invalid("%(name)s is no file; only %(file)r is.", name=self._name, file=FILE)
         elif self._name in self.fields or (self._name == csrf.FIELD and self._given is not None):
-            raise Invalid(f"{self._name} is in the form twice.")
+            raise Invalid("%(name)s is in the form twice.", name=self._name)
 
     def _begin_file(self) -> None:
         if self.has_file:
@@ -82,7 +82,9 @@ class Parts:
             self._file.append(data[start:end])
             return
         if len(self._field) + end - start > MAX_FIELD:
-            raise Invalid(f"{self._name} is longer than {MAX_FIELD} bytes.")
+            raise Invalid(
+                "%(name)s is longer than %(max_field)s bytes.", name=self._name, max_field=MAX_FIELD
+            )
         self._field += data[start:end]
 
     def end(self) -> None:
@@ -99,4 +101,4 @@ def _text(raw: bytes, what: str) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise Invalid(f"{what} is not UTF-8 text.") from None
+        raise Invalid("%(what)s is not UTF-8 text.", what=what) from None

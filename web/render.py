@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from web import wording
+from web import language, wording
 
 HERE = Path(__file__).parent
 _STATUS_ICONS = {
@@ -35,10 +35,15 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Values are escaped, the texts of our catalogues are not.
+    i18n: Any = templates
+    i18n.install_gettext_callables(language.found, language.found_of, newstyle=True)
     templates.filters |= {
+        "said": language.told,
         "age": wording.age,
         "until": wording.until,
         "iso": wording.iso,

@@ -84,7 +84,7 @@ def _conditions(text: str) -> dict[str, Any]:
     for line in filter(None, (line.strip() for line in text.splitlines())):
         key, sign, value = (part.strip() for part in line.partition("="))
         if not (key and sign and value):
-            raise Invalid(f"{line[:60]!r} is no condition; write one a line, such as pump = true.")
+            raise Invalid("%(line)r is no condition; write one a line, such as pump = true.", line=line[:60])
         conditions[key] = _value(value)
     return conditions
 
@@ -103,7 +103,7 @@ def _pairs(text: str) -> list[list[str]]:
     for line in filter(None, (line.strip() for line in text.splitlines())):
         ids = line.replace(",", " ").split()
         if len(ids) != 2:
-            raise Invalid(f"{line[:60]!r} is no pair; write two module ids a line.")
+            raise Invalid("%(line)r is no pair; write two module ids a line.", line=line[:60])
         pairs.append(ids)
     return pairs
 
@@ -113,11 +113,11 @@ def _number(visit: Visit, name: str, label: str) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:
-        raise Invalid(f"{label}: {text[:40]!r} is no number.") from None
+        raise Invalid("%(label)s: %(text)r is no number.", label=label, text=text[:40]) from None
 
 
 def _whole(visit: Visit, name: str, label: str) -> int | None:
     text = visit.text(name)
     if text and (not text.isdecimal() or len(text) > 9):
-        raise Invalid(f"{label}: {text[:40]!r} is no whole number.")
+        raise Invalid("%(label)s: %(text)r is no whole number.", label=label, text=text[:40])
     return int(text) if text else None

@@ -135,7 +135,7 @@ def _open(part: Part) -> int:
     try:
         descriptor = os.open(part.path, os.O_RDONLY)
     except OSError as error:
-        raise Unavailable(f"The file cannot be read: {error.strerror}.") from None
+        raise Unavailable("The file cannot be read: %(strerror)s.", strerror=error.strerror) from None
     if os.fstat(descriptor).st_size != part.size:
         os.close(descriptor)
         raise Unavailable("The file is not as long as it should be.")

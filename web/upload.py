@@ -134,8 +134,8 @@ async def read_parts(
     if not parts.ended:
         raise Invalid("The upload ended before its end.")
     if not parts.has_file:
-        raise Invalid(f"There is no image in the form; it belongs into {FILE!r}.")
+        raise Invalid("There is no image in the form; it belongs into %(file)r.", file=FILE)
 
 
 def _too_large() -> TooLarge:
-    return TooLarge(f"An image has at most {MAX_BYTES // 1024**2} MB.")
+    return TooLarge("An image has at most %(max_bytes)s MB.", max_bytes=MAX_BYTES // 1024**2)

@@ -14,6 +14,7 @@ from gateway.core.errors import GatewayError, Unauthenticated
 from gateway.core.rights import Person, Service, may_administer, may_manage
 from gateway.core.sessions import Session
 from web import cookies, csrf
+from web.language import LANGUAGES, language, told
 from web.menu import menu
 from web.notices import Notice
 from web.render import render
@@ -134,7 +135,7 @@ class Visit:
 
     def _notice(self) -> Notice | None:
         if self.refused is not None:
-            return Notice(self.refused.message, "bad")
+            return Notice(str(told(self.refused.message)), "bad")
         key = self.request.query_params.get("notice")
         return self.site.notices.take(self.session.id, key) if self.session and key else None
 
@@ -147,6 +148,8 @@ class Visit:
             "administers": self.administers,
             "csrf": token,
             "theme": theme,
+            "language": language(),
+            "languages": LANGUAGES,
             "next_theme": cookies.THEMES[(cookies.THEMES.index(theme) + 1) % len(cookies.THEMES)],
             "notice": self._notice(),
             "now_ms": clock.now_ms(),

@@ -87,11 +87,11 @@ def _application(message: Inbound) -> Application:
     if message.retain:
         raise Invalid("A registration must not be retained.")
     if len(message.payload) > MAX_APPLICATION:
-        raise Invalid(f"A registration may have {MAX_APPLICATION} bytes.")
+        raise Invalid("A registration may have %(max_application)s bytes.", max_application=MAX_APPLICATION)
     try:
         return msgspec.json.decode(message.payload, type=Application)
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Invalid(f"This is no registration: {error}.") from None
+        raise Invalid("This is no registration: %(error)s.", error=error) from None
 
 
 def _granted(granted: Granted) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def parse(text: str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Invalid("This is no JSON.") from None
     if not isinstance(message, dict) or not _is_shallow(message, MAX_DEPTH):
-        raise Invalid(f"A message is a JSON object of at most {MAX_DEPTH} levels.")
+        raise Invalid("A message is a JSON object of at most %(max_depth)s levels.", max_depth=MAX_DEPTH)
     return message
 
 

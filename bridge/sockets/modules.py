@@ -155,9 +155,9 @@ class Modules:
         _, _, rest = event.partition(".")
         type_code, _, name = rest.partition(".")
         if type_code != str(module.type) or not name:
-            raise Invalid(f"The events of this module begin with module.{module.type}.")
+            raise Invalid("The events of this module begin with module.%(type)s.", type=module.type)
         if not readings.fits(data):
-            raise Invalid(f"An event holds at most {readings.MAX_BYTES} bytes.")
+            raise Invalid("An event holds at most %(max_bytes)s bytes.", max_bytes=readings.MAX_BYTES)
         if name == TELEMETRY and name not in self._core.types.get(module.type).events:
             if not isinstance(data, dict | list):
                 raise Invalid("A reading is an object.")

@@ -110,7 +110,7 @@ class Nodes:
             self._core.presence.heard(module)
             said = data.get("parameters")
             if not readings.fits(said):
-                raise Invalid(f"A report holds at most {readings.MAX_BYTES} bytes.")
+                raise Invalid("A report holds at most %(max_bytes)s bytes.", max_bytes=readings.MAX_BYTES)
             report(module, said)
         except (GatewayError, ValueError, RecursionError) as error:
             fault = error if isinstance(error, GatewayError) else Invalid("This cannot be understood.")

@@ -20,7 +20,7 @@ class Accounts:
     ) -> None:
         self.people = people
         self.sessions = sessions
-        self._maintenance = maintenance
+        self.maintenance = maintenance
         # By account and address together, so that a stranger's tries never lock the owner out.
         self._tries = Throttle(TRIES, TRY_EVERY_S, enabled=rate_limits)
         self._tries_of_address = Throttle(TRIES_PER_ADDRESS, TRY_EVERY_S_PER_ADDRESS, enabled=rate_limits)
@@ -67,7 +67,7 @@ class Accounts:
     async def _let_in(self, username: str, password: str, address: str) -> User:
         """As `prove`, for a new session: during maintenance only admins get one, others `Unavailable`."""
         user = await self.prove(username, password, address)
-        self._maintenance.admit(user.person)
+        self.maintenance.admit(user.person)
         await self.people.logged_in(user)
         return user
 

@@ -57,7 +57,7 @@ class Bootstrap:
         _must_administer(by)
         async with self._changing:
             if type not in self._kept:
-                raise NotFound(f"Type {type} has no bootstrap key.")
+                raise NotFound("Type %(type)s has no bootstrap key.", type=type)
             left = {code: kept for code, kept in self._kept.items() if code != type}
             await self._keep(left, "bootstrap.forbid", type, by)
 

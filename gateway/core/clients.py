@@ -75,7 +75,7 @@ class Clients:
     def get(self, id: int) -> Program:
         if program := self._programs.get(id):
             return program
-        raise NotFound(f"There is no client {str(id)[:20]}.")
+        raise NotFound("There is no client %(id)s.", id=str(id)[:20])
 
     def by_token(self, token: object) -> Program | None:
         """Found by the token's digest, so the time it takes tells nothing about other tokens."""
@@ -90,7 +90,7 @@ class Clients:
         told = checked_information(information)
         self._joining.check(NO_TYPE)
         if len(self._programs) + self._arriving >= MOST:
-            raise Full(f"{MOST} programs are registered already; an admin can remove some.")
+            raise Full("%(most)s programs are registered already; an admin can remove some.", most=MOST)
         self._joining.count_in()
         token = tokens.new_token()
         digest = tokens.digest(token)
@@ -169,7 +169,7 @@ def checked_information(information: object) -> dict[str, Any]:
     if not isinstance(information, dict):
         raise Invalid("The information is missing, or not an object.")
     if len(msgspec.json.encode(information)) > MAX_INFORMATION:
-        raise Invalid(f"The information may take {MAX_INFORMATION} bytes.")
+        raise Invalid("The information may take %(max_information)s bytes.", max_information=MAX_INFORMATION)
     return information
 
 

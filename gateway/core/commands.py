@@ -92,17 +92,19 @@ class Commands:
         """
         module = self._registry.find(key)
         if module.life != "approved":
-            raise Conflict(f"{module.id} is not approved, so it takes no commands.")
+            raise Conflict("%(id)s is not approved, so it takes no commands.", id=module.id)
         spec_params = self._types.get(module.type).check_command(name, params)
         command = self._new(module, name, spec_params, name_of(by), expires_in_s)
         lock = self._sending.setdefault(module.id, asyncio.Lock())
         async with lock:
             outdated = self._outdated(command)
             if len(self._queue(module.id).waiting) - len(outdated) >= QUEUE_MAX:
-                raise Full(f"{QUEUE_MAX} commands wait for {module.id} already.")
+                raise Full(
+                    "%(queue_max)s commands wait for %(id)s already.", queue_max=QUEUE_MAX, id=module.id
+                )
             await self._store.run(lambda: self._insert(module, command))
             if self._registry.numbered(module.number) is None:
-                raise NotFound(f"There is no module {module.id!r} any more.")
+                raise NotFound("There is no module %(id)r any more.", id=module.id)
             for older in self._outdated(command):
                 self._end(older, "canceled", error="A newer one replaced it.")
             self._queue(module.id).waiting.append(command)
@@ -120,7 +122,10 @@ class Commands:
         if expires_in_s is None:
             expires_in_s = None if keep else ACTION_EXPIRY_S
         elif not 0 < expires_in_s <= MAX_EXPIRY_S:
-            raise Invalid(f"A command expires in more than 0 and at most {MAX_EXPIRY_S} seconds.")
+            raise Invalid(
+                "A command expires in more than 0 and at most %(max_expiry_s)s seconds.",
+                max_expiry_s=MAX_EXPIRY_S,
+            )
         now_ms = clock.now_ms()
         return Command(
             id=secrets.token_hex(8), module_id=module.id, name=name, params=params, status="queued",
@@ -191,7 +196,7 @@ class Commands:
         """Take back a command that has not ended; one that was sent may still be carried out."""
         command = self.get(id, module_id)
         if command.ended:
-            raise Conflict(f"The command is {command.status} already.")
+            raise Conflict("The command is %(status)s already.", status=command.status)
         ended = self._end(command, "canceled", error=f"Cancelled by {name_of(by)}.")
         await self._store.run(lambda: audit.write("command.cancel", module_id, name_of(by), id=id))
         self._hub.acted("command.cancel", module_id, by, id=id)
@@ -210,7 +215,7 @@ class Commands:
         for command in self.of(module_id):
             if command.id == id:
                 return command
-        raise NotFound(f"There is no command {id[:64]!r} of {module_id}.")
+        raise NotFound("There is no command %(id)r of %(module_id)s.", id=id[:64], module_id=module_id)
 
     async def page(self, module_id: str, *, limit: int = 50) -> list[Command]:
         """Commands of a module from the database, newest first, those that ended long ago included."""

@@ -10,9 +10,11 @@ from gateway.core import audit
 from gateway.core.accounts import Accounts
 from gateway.core.audit import Audit
 from gateway.core.bootstrap import Bootstrap
+from gateway.core.choices import Choices
 from gateway.core.clients import Clients
 from gateway.core.commands import Commands
 from gateway.core.decisions import Decisions
+from gateway.core.declared_choices import CHOICES
 from gateway.core.desired import Desired
 from gateway.core.devices import Devices
 from gateway.core.enrolment import Enrolment
@@ -44,6 +46,7 @@ class Core:
     settings: Settings
     store: Store
     hub: Hub
+    choices: Choices
     types: Types
     own_types: OwnTypes
     registry: Registry
@@ -124,7 +127,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         core = _build(settings, store)
         stack.callback(core.accounts.people.close)
         for part in (
-            core.own_types, core.registry, core.joining, core.bootstrap, core.accounts.people,
+            core.choices, core.own_types, core.registry, core.joining, core.bootstrap, core.accounts.people,
             core.accounts.sessions, core.presence, core.telemetry, core.commands, core.desired, core.standing,
             core.services, core.ownership, core.maintenance, core.clients, core.mailbox,
         ):  # fmt: skip
@@ -140,19 +143,18 @@ def _build(settings: Settings, store: Store) -> Core:
     hub, types = Hub(), Types(builtin())
     registry = Registry(store, hub)
     joining = Joining(store, hub, settings.join)
-    people = People(store, hub)
-    maintenance = MaintenanceMode(store, hub)
-    sessions = Sessions(store, hub, people, maintenance, settings.signing_key())
-    telemetry, presence = Telemetry(store, hub, registry, types), PresenceBook(store, hub, registry, types)
     bootstrap = Bootstrap(store, hub, types)
     enrolment = _enrolment(settings, registry, joining, types, bootstrap, hub)
     decisions = Decisions(registry, types, hub)
-    clients = Clients(store, hub, joining, people, rate_limits=settings.rate_limits)
+    telemetry, presence = Telemetry(store, hub, registry, types), PresenceBook(store, hub, registry, types)
+    accounts = _accounts(settings, store, hub)
+    clients = Clients(store, hub, joining, accounts.people, rate_limits=settings.rate_limits)
     mailbox = Mailbox(store, hub)
     return Core(
         settings=settings,
         store=store,
         hub=hub,
+        choices=Choices(store, hub, CHOICES),
         types=types,
         own_types=OwnTypes(store, hub, types),
         registry=registry,
@@ -168,14 +170,20 @@ def _build(settings: Settings, store: Store) -> Core:
         commands=Commands(store, hub, registry, types),
         desired=Desired(store, hub, registry),
         standing=Standing(store, hub, registry, types),
-        maintenance=maintenance,
-        accounts=Accounts(people, sessions, maintenance, rate_limits=settings.rate_limits),
+        maintenance=accounts.maintenance,
+        accounts=accounts,
         services=Services(store, hub),
         clients=clients,
         mailbox=mailbox,
         instance=Instance(clients, mailbox, registry, enrolment, presence, rate_limits=settings.rate_limits),
         audit=Audit(store),
-    )  # fmt: skip
+    )
+
+
+def _accounts(settings: Settings, store: Store, hub: Hub) -> Accounts:
+    people, maintenance = People(store, hub), MaintenanceMode(store, hub)
+    sessions = Sessions(store, hub, people, maintenance, settings.signing_key())
+    return Accounts(people, sessions, maintenance, rate_limits=settings.rate_limits)
 
 
 def _enrolment(

@@ -42,7 +42,7 @@ class Decisions:
         """Forget a rejected module, so that it may register anew."""
         module = self._registry.managed(key, by)
         if module.life != "rejected":
-            raise Conflict(f"{module.id} is not rejected.")
+            raise Conflict("%(id)s is not rejected.", id=module.id)
         await self._registry.remove(module, "unrejected", by)
 
     async def _each(self, id: str, decide: Any, *args: Any) -> Outcome:
@@ -78,7 +78,9 @@ class Decisions:
         if module.life == "pending" or not claims:
             return None
         if len(claims) > 1:
-            raise Conflict(f"Several devices ask to come back as {module.id}; choose in the waiting room.")
+            raise Conflict(
+                "Several devices ask to come back as %(id)s; choose in the waiting room.", id=module.id
+            )
         return claims[0]
 
     async def approve_claim(self, number: int, by: Person) -> Module:
@@ -135,7 +137,7 @@ class Decisions:
             digests = Digests(token=digest) if with_token else Digests(shared_key=digest)
             draft = self._declared(line, entry, name_of(by))
             if draft.id.lower() in ids or self._registry.known(draft.id) is not None:
-                raise Conflict(f"Entry {line}: there is a module {draft.id!r} already.")
+                raise Conflict("Entry %(line)s: there is a module %(id)r already.", line=line, id=draft.id)
             ids.add(draft.id.lower())
             drafts.append((draft, digests))
             secrets.append(secret)
@@ -152,12 +154,18 @@ class Decisions:
     def _declared(self, line: int, entry: dict[str, Any], by: str) -> Module:
         serial = str(entry.get("serial") or "")
         if not is_valid_id(serial):
-            raise Invalid(f"Entry {line}: {serial[:64]!r} is no serial (1-64 letters, digits, '_' or '-').")
+            raise Invalid(
+                "Entry %(line)s: %(serial)r is no serial (1-64 letters, digits, '_' or '-').",
+                line=line,
+                serial=serial[:64],
+            )
         try:
             code = int(entry.get("type", ""))
             self._types.get(code)
         except (ValueError, TypeError, OverflowError, GatewayError):
-            raise Invalid(f"Entry {line}: {str(entry.get('type'))[:64]!r} is no known type.") from None
+            raise Invalid(
+                "Entry %(line)s: %(type)r is no known type.", line=line, type=str(entry.get("type"))[:64]
+            ) from None
         return Module(
             id=serial, number=0, uuid=records.new_uuid(), name=str(entry.get("name") or "")[:200],
             location=str(entry.get("location") or "")[:200],
@@ -200,6 +208,12 @@ def _still_waits(module: Module) -> None:
     if module.life == "pending":
         return
     if module.decided_at_ms is None:
-        raise Conflict(f"{module.id} does not wait for approval.")
+        raise Conflict("%(id)s does not wait for approval.", id=module.id)
     at = datetime.fromtimestamp(module.decided_at_ms / 1000, UTC)
-    raise Conflict(f"{module.id} was {module.life} by {module.decided_by} at {at:%H:%M:%S} UTC.")
+    raise Conflict(
+        "%(id)s was %(life)s by %(decided_by)s at %(at)s UTC.",
+        id=module.id,
+        life=module.life,
+        decided_by=module.decided_by,
+        at=f"{at:%H:%M:%S}",
+    )

@@ -51,7 +51,10 @@ class Desired:
         module = self._registry.visible(key, by)
         before = self.of(module.id)
         if version != before.desired_version:
-            raise Conflict(f"Somebody changed this since: the version is {before.desired_version} now.")
+            raise Conflict(
+                "Somebody changed this since: the version is %(desired_version)s now.",
+                desired_version=before.desired_version,
+            )
         after = msgspec.structs.replace(before, desired_version=version + 1, desired=dict(values))
         self._shadows[module.id] = after
 
@@ -70,9 +73,7 @@ class Desired:
 
     def report(self, module: Module, values: Mapping[str, Any], version: int) -> None:
         """The module's word on what it has now; written behind."""
-        after = msgspec.structs.replace(
-            self.of(module.id), reported_version=version, reported=dict(values)
-        )
+        after = msgspec.structs.replace(self.of(module.id), reported_version=version, reported=dict(values))
         self._shadows[module.id] = after
         self._store.submit(lambda: upsert(DesiredRow, [_columns(module, after)]))
         self._hub.publish(DesiredChanged(module.id))

@@ -119,7 +119,9 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise Invalid(f"{name} must be a text of at most {MAX_TEXT} characters.")
+        raise Invalid(
+            "%(name)s must be a text of at most %(max_text)s characters.", name=name, max_text=MAX_TEXT
+        )
     return value
 
 
@@ -134,7 +136,10 @@ def _described(information: Mapping[str, Any], data: Mapping[str, Any]) -> dict[
     if description is None:
         return {name: value for name, value in information.items() if name != "description"}
     if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
-        raise Invalid(f"description must be a text of at most {MAX_DESCRIPTION} characters.")
+        raise Invalid(
+            "description must be a text of at most %(max_description)s characters.",
+            max_description=MAX_DESCRIPTION,
+        )
     return {**information, "description": description}
 
 

@@ -93,9 +93,14 @@ class Enrolment:
             raise Invalid(unknown.message) from None
         for text in (application.serial, application.hardware):
             if text is not None and len(text) > MAX_TEXT:
-                raise Invalid(f"Serial and hardware are texts of at most {MAX_TEXT} characters.")
+                raise Invalid(
+                    "Serial and hardware are texts of at most %(max_text)s characters.", max_text=MAX_TEXT
+                )
         if len(msgspec.json.encode([application.information, application.firmware])) > MAX_INFORMATION:
-            raise Invalid(f"Information and firmware may take {MAX_INFORMATION} bytes together.")
+            raise Invalid(
+                "Information and firmware may take %(max_information)s bytes together.",
+                max_information=MAX_INFORMATION,
+            )
 
     async def _with_key(
         self, known: Module | None, application: Application, address: str, token: str
@@ -261,5 +266,9 @@ def _text(value: object) -> str:
 def _chosen(token: str) -> str:
     shortest, longest = CHOSEN_LENGTH
     if not shortest <= len(token) <= longest:
-        raise Invalid(f"A password that is built into a device has {shortest} to {longest} characters.")
+        raise Invalid(
+            "A password that is built into a device has %(shortest)s to %(longest)s characters.",
+            shortest=shortest,
+            longest=longest,
+        )
     return token

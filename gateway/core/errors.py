@@ -1,14 +1,33 @@
 """One error tree. Every transport has one table from these classes to its own replies."""
 
 
+class Said(str):
+    """An English sentence that remembers how it was made, so that pages can say it in another language.
+
+    `Said("There is no user %(id)s.", id=7)` is the text `There is no user 7.`; without values the template
+    is the text, percent signs and all.
+    """
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> "Said":
+        text = super().__new__(cls, template % values if values else template)
+        text.template, text.values = template, values
+        return text
+
+
 class GatewayError(Exception):
-    """A refusal with a sentence for the person or program that asked; `code` is its stable short name."""
+    """A refusal with a sentence for the person or program that asked; `code` is its stable short name.
+
+    The sentence is given as a template and its values: `Conflict("%(id)s is taken.", id=id)`.
+    """
 
     code = "error"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.message = template if isinstance(template, Said) and not values else Said(template, **values)
+        super().__init__(self.message)
 
 
 class Invalid(GatewayError):
@@ -62,8 +81,8 @@ class Unavailable(GatewayError):
 
     code = "unavailable"
 
-    def __init__(self, message: str, retry_after_s: int = 10) -> None:
-        super().__init__(message)
+    def __init__(self, template: str, retry_after_s: int = 10, /, **values: object) -> None:
+        super().__init__(template, **values)
         self.retry_after_s = retry_after_s
 
 
@@ -72,6 +91,6 @@ class TooMany(GatewayError):
 
     code = "too_many"
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
-        super().__init__(message)
+    def __init__(self, template: str, retry_after_s: int, /, **values: object) -> None:
+        super().__init__(template, **values)
         self.retry_after_s = retry_after_s

@@ -41,11 +41,11 @@ class History:
         every reading, the newest `limit` of them. An unknown key has no readings.
         """
         if not 1 <= limit <= MAX_POINTS:
-            raise Invalid(f"A page holds 1 to {MAX_POINTS} readings.")
+            raise Invalid("A page holds 1 to %(max_points)s readings.", max_points=MAX_POINTS)
         if step_ms is not None and step_ms < 1:
             raise Invalid("A step is at least one millisecond.")
         if aggregate not in (*_AGGREGATES, "last"):
-            raise Invalid(f"Aggregate must be one of {', '.join((*_AGGREGATES, 'last'))}.")
+            raise Invalid("Aggregate must be one of %(value)s.", value=", ".join((*_AGGREGATES, "last")))
         series = self._telemetry.series(module_id, key)
         if series is None:
             return []

@@ -176,7 +176,9 @@ class Instance:
         encoded(content)
         message = {"sender": side.name(party), "parameters": content}
         if not self._deliver(to, Reply(action="forward", parameters=message)):
-            raise Conflict(f"The {self._sides[to.kind].word} {self._name(to)} is not online.")
+            raise Conflict(
+                "The %(word)s %(to)s is not online.", word=self._sides[to.kind].word, to=self._name(to)
+            )
         return Reply(action="forwarded", parameters={"recipient": self._name(to)})
 
     async def _queue(self, side: Side, party: Party, envelope: Envelope) -> Reply:
@@ -202,7 +204,7 @@ class Instance:
         to = self._sides[other].find(str(key)[:64])
         client, module = (sender, to) if other == "module" else (to, sender)
         if to is None or client is None or module is None or not self._meet(client, module):
-            raise NotFound(f"There is no {self._sides[other].word} {str(key)[:64]!r}.")
+            raise NotFound("There is no %(word)s %(key)r.", word=self._sides[other].word, key=str(key)[:64])
         return to
 
     def _meet(self, client: Party, module: Party) -> bool:

@@ -36,11 +36,15 @@ class Joining:
         if not may_manage(by):
             raise Forbidden("Only a technician or an admin may open or close registration.")
         if mode not in MODES:
-            raise Invalid(f"Join must be one of {', '.join(MODES)}.")
+            raise Invalid("Join must be one of %(modes)s.", modes=", ".join(MODES))
         if mode != "window":
             return await self._keep(msgspec.convert({"mode": mode}, Join), by)
         if not WINDOW_S[0] <= seconds <= WINDOW_S[1]:
-            raise Invalid(f"A window is open for {WINDOW_S[0]} to {WINDOW_S[1]} seconds.")
+            raise Invalid(
+                "A window is open for %(window_s)s to %(window_s_2)s seconds.",
+                window_s=WINDOW_S[0],
+                window_s_2=WINDOW_S[1],
+            )
         if quota is not None and quota < 1:
             raise Invalid("The quota of a window is at least 1.")
         until_ms = clock.now_ms() + seconds * 1000

@@ -36,7 +36,7 @@ class Throttle:
         """Raises `TooMany` when no try is left, and takes none."""
         if wait_s := self.wait_s(key):
             self.refused += 1
-            raise TooMany(f"{sentence} Try again in {wait_s} s.", wait_s)
+            raise TooMany("%(sentence)s Try again in %(wait_s)s s.", wait_s, sentence=sentence, wait_s=wait_s)
 
     def wait_s(self, key: Hashable) -> int:
         """Whole seconds until the next try; 0 when there is one."""

@@ -100,7 +100,7 @@ class Mailbox:
         box = self._boxes.get(to)
         letter = box.letters.pop(id, None) if box else None
         if box is None or letter is None:
-            raise NotFound(f"There is no pending response {id} for you.")
+            raise NotFound("There is no pending response %(id)s for you.", id=id)
         try:
             await self._store.run(lambda: LetterRow.delete().where(LetterRow.id == id).execute())
         except BaseException:
@@ -111,11 +111,16 @@ class Mailbox:
     def _check_room(self, box: _Box, sender: Party, size: int) -> None:
         if box.count >= MOST_LETTERS or box.size + size > MOST_BYTES:
             self.refused += 1
-            raise Full(f"{box.count} responses wait for this recipient already; it has to process some.")
+            raise Full(
+                "%(count)s responses wait for this recipient already; it has to process some.",
+                count=box.count,
+            )
         sent = self._sent.get(sender, _Box())
         if sent.count >= MOST_OF_SENDER or sent.size + size > MOST_BYTES_OF_SENDER:
             self.refused += 1
-            raise Full(f"{sent.count} responses of yours wait already; others have to process some.")
+            raise Full(
+                "%(count)s responses of yours wait already; others have to process some.", count=sent.count
+            )
         if self._size + size > MOST_BYTES_OF_ALL:
             self.refused += 1
             raise Full("Too many responses wait on this gateway already. Try again later.")
@@ -156,7 +161,7 @@ def encoded(value: Any) -> str:
     """As JSON text; raises `Invalid` for what is too large."""
     content = msgspec.json.encode(value)
     if len(content) > MOST_CONTENT:
-        raise Invalid(f"A message holds at most {MOST_CONTENT} bytes.")
+        raise Invalid("A message holds at most %(most_content)s bytes.", most_content=MOST_CONTENT)
     return content.decode()
 
 

@@ -35,7 +35,9 @@ class MaintenanceMode:
             raise Forbidden("Only an admin turns maintenance on or off.")
         words = " ".join(reason.split()) if on else ""
         if len(words) > MAX_REASON or not words.isprintable():
-            raise Invalid(f"The reason is one line of at most {MAX_REASON} characters.")
+            raise Invalid(
+                "The reason is one line of at most %(max_reason)s characters.", max_reason=MAX_REASON
+            )
         async with self._changing:
             before = self.state
             if (before.on, before.reason) == (on, words):
@@ -55,8 +57,9 @@ class MaintenanceMode:
             why = self.state.reason.rstrip(" .")
             because = f" ({why})" if why else ""
             raise Unavailable(
-                f"The gateway is in maintenance{because}. Until it is over only admins can log in.",
+                "The gateway is in maintenance%(because)s. Until it is over only admins can log in.",
                 RETRY_AFTER_S,
+                because=because,
             )
 
 

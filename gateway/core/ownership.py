@@ -62,7 +62,7 @@ class Ownership:
         """Give a module up, or take it from its owner (staff); returns the code for the next one, if any."""
         module = self._registry.visible(key, by)
         if module.owner_id is None:
-            raise Conflict(f"{module.id} belongs to nobody.")
+            raise Conflict("%(id)s belongs to nobody.", id=module.id)
         note = {"owner_id": None, "before": module.owner_id}
         after = await self._registry.change(module, by, "module.unclaim", note=note, owner_id=None)
         return self._code(after) if _claimable(after) else ""
@@ -71,9 +71,9 @@ class Ownership:
         """The code a module can be claimed with now; for those who manage modules."""
         module = self._registry.managed(key, by)
         if module.life != "approved":
-            raise Conflict(f"{module.id} can be claimed once it is approved.")
+            raise Conflict("%(id)s can be claimed once it is approved.", id=module.id)
         if module.owner_id is not None:
-            raise Conflict(f"{module.id} belongs to somebody; it can be claimed once that ends.")
+            raise Conflict("%(id)s belongs to somebody; it can be claimed once that ends.", id=module.id)
         return self._code(module)
 
     def _found(self, typed: str) -> Module | None:

@@ -64,7 +64,7 @@ class People:
         try:
             return self._users[id]
         except KeyError:
-            raise NotFound(f"There is no user {id}.") from None
+            raise NotFound("There is no user %(id)s.", id=id) from None
 
     def person(self, id: int) -> Person | None:
         """Who that is now, with the role of now; None for somebody who is gone or locked."""
@@ -101,7 +101,7 @@ class People:
 
         async with self._changing:
             if self.named(username) is not None:
-                raise Conflict(f"There is a user {username!r} already.")
+                raise Conflict("There is a user %(username)r already.", username=username)
             user = await self._store.run(work)
             self._users[user.id] = user
         self._hub.publish(PersonChanged(user.id, user.username, "registered"))
@@ -132,7 +132,7 @@ class People:
         stays_admin = changes.get("role", user.role) is Role.ADMIN and changes.get("active", user.active)
         others = [u for u in self._users.values() if u.id != user.id and u.role is Role.ADMIN and u.active]
         if user.role is Role.ADMIN and not stays_admin and not others:
-            raise Conflict(f"{user.username} is the last admin.")
+            raise Conflict("%(username)s is the last admin.", username=user.username)
 
     async def set_password(self, id: int, password: str, by: Person | str) -> None:
         hashed = await self._hash(_fit(password))
@@ -169,7 +169,11 @@ class People:
 def _fit(password: str) -> str:
     shortest, longest = PASSWORD_LENGTH
     if not shortest <= len(password) <= longest:
-        raise Invalid(f"A password has {shortest} to {longest} characters; length is what makes it strong.")
+        raise Invalid(
+            "A password has %(shortest)s to %(longest)s characters; length is what makes it strong.",
+            shortest=shortest,
+            longest=longest,
+        )
     return password
 
 

@@ -48,7 +48,7 @@ class Registry(Roster):
         async with self._inserting:
             for draft, _ in drafts:
                 if draft.id.lower() in self._modules:
-                    raise Conflict(f"There is a module {draft.id!r} already.")
+                    raise Conflict("There is a module %(id)r already.", id=draft.id)
             numbers = await self._store.run(work)
             modules = [
                 msgspec.structs.replace(draft, number=number)
@@ -107,7 +107,11 @@ class Registry(Roster):
             raise Forbidden("Only a technician or an admin gives a module to somebody.")
         for name in ("name", "location", "group"):
             if name in fields and (not isinstance(fields[name], str) or len(fields[name]) > MAX_TEXT):
-                raise Invalid(f"The {name} must be a text of at most {MAX_TEXT} characters.")
+                raise Invalid(
+                    "The %(name)s must be a text of at most %(max_text)s characters.",
+                    name=name,
+                    max_text=MAX_TEXT,
+                )
         return await self.change(module, by, "module.edit", **fields)
 
     def digests(self, module: Module) -> Digests:
@@ -154,7 +158,7 @@ class Registry(Roster):
 
     def _check_stays(self, module: Module) -> None:
         if module.number in self._leaving or self.numbered(module.number) is None:
-            raise NotFound(f"There is no module {module.id!r} any more.")
+            raise NotFound("There is no module %(id)r any more.", id=module.id)
 
     async def add_claim(self, draft: Claim, token: str) -> Claim:
         """A re-enrolment beside its module; an earlier one from the same address gets the new token."""

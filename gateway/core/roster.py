@@ -36,7 +36,7 @@ class Roster:
         """By id, ignoring case; raises `NotFound`."""
         if module := self.known(id):
             return module
-        raise NotFound(f"There is no module {id[:64]!r}.")
+        raise NotFound("There is no module %(id)r.", id=id[:64])
 
     def find(self, key: str) -> Module:
         """By id, UUID or number; raises `NotFound`."""
@@ -45,7 +45,7 @@ class Roster:
         for module in self._modules.values():
             if key in (module.uuid, str(module.number)):
                 return module
-        raise NotFound(f"There is no module {key[:64]!r}.")
+        raise NotFound("There is no module %(key)r.", key=key[:64])
 
     def numbered(self, number: int) -> Module | None:
         id = self._ids.get(number)
@@ -55,7 +55,7 @@ class Roster:
         """The module, if `to` may see it; otherwise it does not exist for him."""
         module = self.find(key)
         if not may_see(to, module.owner_id):
-            raise NotFound(f"There is no module {key[:64]!r}.")
+            raise NotFound("There is no module %(key)r.", key=key[:64])
         return module
 
     def claim(self, number: int) -> Claim:

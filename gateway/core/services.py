@@ -42,7 +42,7 @@ class Services:
         if not NAME.match(name):
             raise Invalid("A service account's name is 1-64 letters, digits, '_' or '-'.")
         if name in self._accounts:
-            raise Conflict(f"There is a service account {name!r} already.")
+            raise Conflict("There is a service account %(name)r already.", name=name)
         token = tokens.new_token()
         digest = tokens.digest(token)
 
@@ -64,7 +64,7 @@ class Services:
         if not may_administer(by):
             raise Forbidden("Only an admin removes service accounts.")
         if name not in self._accounts:
-            raise NotFound(f"There is no service account {name[:64]!r}.")
+            raise NotFound("There is no service account %(name)r.", name=name[:64])
 
         def work() -> None:
             ServiceRow.delete().where(ServiceRow.name == name).execute()

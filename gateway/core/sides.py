@@ -161,7 +161,7 @@ def _information(parameters: Parameters) -> dict[str, Any]:
     if said is None:
         return told
     if not isinstance(said, str | int) or len(str(said)) > MAX_HASH:
-        raise Invalid(f"The hash is a text of at most {MAX_HASH} characters.")
+        raise Invalid("The hash is a text of at most %(max_hash)s characters.", max_hash=MAX_HASH)
     return told | {HASH: said}
 
 

@@ -119,7 +119,12 @@ class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         spec = self.commands.get(name)
         if spec is None:
             known = ", ".join(sorted(self.commands)) or "none"
-            raise Invalid(f"{self.name} has no command {name[:64]!r}; it has: {known}.")
+            raise Invalid(
+                "%(name)s has no command %(name_2)r; it has: %(known)s.",
+                name=self.name,
+                name_2=name[:64],
+                known=known,
+            )
         return _checked(spec.params, params, f"command {name!r}")
 
     def check_event(self, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,21 +134,21 @@ class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
             return _checked(spec.params, data, f"event {name!r}")
         if self.open and NAME.match(name):
             return dict(data)
-        raise Invalid(f"{self.name} declares no event {name[:64]!r}.")
+        raise Invalid("%(name)s declares no event %(name_2)r.", name=self.name, name_2=name[:64])
 
 
 def _checked(fields: Mapping[str, Field], given: Mapping[str, Any], what: str) -> dict[str, Any]:
     unknown = [key for key in given if key not in fields]
     if unknown:
-        raise Invalid(f"The {what} takes no parameter {str(unknown[0])[:64]!r}.")
+        raise Invalid("The %(what)s takes no parameter %(unknown)r.", what=what, unknown=str(unknown[0])[:64])
     checked: dict[str, Any] = {}
     for key, declared in fields.items():
         value = given.get(key, declared.default)
         if value is None:
             if declared.required:
-                raise Invalid(f"The {what} needs {key!r}.")
+                raise Invalid("The %(what)s needs %(key)r.", what=what, key=key)
         elif fault := declared.fault(value):
-            raise Invalid(f"The {what}: {key!r} {fault}.")
+            raise Invalid("The %(what)s: %(key)r %(fault)s.", what=what, key=key, fault=fault)
         else:
             checked[key] = value
     return checked
@@ -159,7 +164,7 @@ class Types:
         try:
             return self._types[code]
         except KeyError:
-            raise NotFound(f"There is no module type {code}.") from None
+            raise NotFound("There is no module type %(code)s.", code=code) from None
 
     def all(self) -> list[ModuleType]:
         return sorted(self._types.values(), key=lambda known: known.code)
@@ -172,15 +177,23 @@ class Types:
     def add(self, new: ModuleType) -> None:
         """Take an admin's type; raises `Invalid` for a code that is not his, `Conflict` for a taken one."""
         if new.code < FIRST_OWN_CODE:
-            raise Invalid(f"Codes below {FIRST_OWN_CODE} are the built-in types'.")
+            raise Invalid(
+                "Codes below %(first_own_code)s are the built-in types'.", first_own_code=FIRST_OWN_CODE
+            )
         if new.code in self._types:
-            raise Conflict(f"Type {new.code} is {self._types[new.code].name!r} already.")
+            raise Conflict(
+                "Type %(code)s is %(name)r already.", code=new.code, name=self._types[new.code].name
+            )
         names = [*new.keys, *new.commands, *new.events]
         if bad := [name for name in names if not NAME.match(name)]:
-            raise Invalid(f"{bad[0][:64]!r} is no name; use letters, digits and _ . : - (64 at most).")
+            raise Invalid(
+                "%(bad)r is no name; use letters, digits and _ . : - (64 at most).", bad=bad[0][:64]
+            )
         settings = {name for name, command in new.commands.items() if command.keep}
         if lost := {name for group in new.restore for name in group} - settings:
-            raise Invalid(f"{min(lost)[:64]!r} is no command with `keep`, so it cannot be restored.")
+            raise Invalid(
+                "%(lost)r is no command with `keep`, so it cannot be restored.", lost=min(lost)[:64]
+            )
         self._types[new.code] = new
 
     def remove(self, code: int) -> None:
@@ -198,4 +211,4 @@ def declaration(data: Any) -> ModuleType:
     try:
         return msgspec.convert(data, ModuleType)
     except msgspec.ValidationError as error:
-        raise Invalid(f"This is no type declaration: {error}.") from None
+        raise Invalid("This is no type declaration: %(error)s.", error=error) from None

@@ -48,7 +48,7 @@ def simulate(wanted: Wanted, say: Callable[[str], None] | None) -> dict[str, Any
         tokens.load()
         tokens.save()
     except (OSError, ValueError) as error:
-        raise Invalid(f"The tokens cannot be kept: {error}") from None
+        raise Invalid("The tokens cannot be kept: %(error)s", error=error) from None
     _allow_connections(wanted.devices)
     place = Place(wanted.host, wanted.port, Topics(wanted.topic_root))
     fleet = Fleet(members(wanted.devices, types), profile, place, tokens, wanted.seed)
@@ -81,7 +81,11 @@ async def _tell(fleet: Fleet, say: Callable[[str], None]) -> None:
 def _profile(wanted: Wanted) -> Profile:
     profile = PROFILES.get(wanted.profile)
     if profile is None:
-        raise Invalid(f"{wanted.profile!r} is no profile; there are: {', '.join(PROFILES)}.")
+        raise Invalid(
+            "%(profile)r is no profile; there are: %(profiles)s.",
+            profile=wanted.profile,
+            profiles=", ".join(PROFILES),
+        )
     if wanted.interval_s is None:
         return profile
     return replace(profile, interval_s=wanted.interval_s)
@@ -92,7 +96,7 @@ def _types(asked: str) -> list[ModuleType]:
     chosen = [type for type in known if asked.upper() in ("", type.suffix, str(type.code))]
     if not chosen:
         names = ", ".join(f"{type.code} ({type.suffix})" for type in known)
-        raise Invalid(f"{asked!r} is no built-in module type; there are: {names}.")
+        raise Invalid("%(asked)r is no built-in module type; there are: %(names)s.", asked=asked, names=names)
     return chosen
 
 
@@ -107,7 +111,11 @@ def _allow_connections(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         soft = most
     if soft < count + SPARE_FILES:
-        raise Invalid(f"This process may open {soft} files, too few for {count} devices (see ulimit -n).")
+        raise Invalid(
+            "This process may open %(soft)s files, too few for %(count)s devices (see ulimit -n).",
+            soft=soft,
+            count=count,
+        )
 
 
 def on_one_line(text: str) -> None:

@@ -79,7 +79,7 @@ async def get(call: Call) -> Any:
     ledger = call.visit.site.firmware.ledger
     job = await ledger.find(call.path["job"])
     if not _sees(call, job):
-        raise NotFound(f"There is no update {call.path['job'][:64]!r}.")
+        raise NotFound("There is no update %(path)r.", path=call.path["job"][:64])
     return ledger.describe(job) | {"history": [_step(step) for step in await ledger.history(job.id)]}
 
 

@@ -119,4 +119,6 @@ def checked(model: type[BaseModel], data: dict[str, Any], where: str) -> BaseMod
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = ".".join(str(part)[:64] for part in first["loc"])
-        raise Invalid(f"In the {where}, {name or 'it'}: {first['msg']}.") from None
+        raise Invalid(
+            "In the %(where)s, %(value)s: %(first)s.", where=where, value=name or "it", first=first["msg"]
+        ) from None

@@ -60,7 +60,7 @@ async def unassign(visit: Visit, module: Module) -> tuple[str, Notice]:
 async def _its_job(visit: Visit, module: Module) -> Job:
     job = await visit.site.firmware.ledger.find(visit.text("job")[:64])
     if job.module_number != module.number:
-        raise NotFound(f"{module.id} has no such update.")
+        raise NotFound("%(id)s has no such update.", id=module.id)
     return job
 
 

@@ -89,7 +89,7 @@ def _number(visit: Visit, name: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or len(text) > 9:
-        raise Invalid(f"{name.capitalize()} must be a whole number.")
+        raise Invalid("%(name)s must be a whole number.", name=name.capitalize())
     return int(text)
 
 
