@@ -127,7 +127,7 @@ def test_what_was_typed_stays(gateway: GatewayProcess, browser: Browser, lamp: s
         expect(field).to_have_value('{"half":')
         if javascript:
             expect(page.get_by_label("Name")).to_have_value("a name not saved yet")
-        page.goto("/admin")
+        page.goto("/admin/people")
         page.get_by_label("User name").fill(ADMIN)
         page.get_by_label("First password").fill("long enough, but the name is taken")
         page.get_by_role("button", name="Add", exact=True).click()

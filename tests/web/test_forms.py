@@ -230,13 +230,15 @@ async def test_revoking_and_deleting_need_the_tick(house: House) -> None:
 async def test_an_admin_keeps_the_people(house: House) -> None:
     browser = await house.browser("admin")
     filled = {"username": "lea", "password": PASSWORD, "role": "technician"}
-    assert "lea was added as technician." in (await browser.done("/admin", "/admin/users", **filled)).notice
+    added = await browser.done("/admin/people", "/admin/users", **filled)
+    assert "lea was added as technician." in added.notice
     lea = house.core.accounts.people.named("lea")
     action = f"/admin/users/{lea.id}"
-    assert "lea is user now" in (await browser.done("/admin", action, change="role", role="user")).notice
-    assert "locked" in (await browser.done("/admin", action, change="lock")).notice
+    demoted = await browser.done("/admin/people", action, change="role", role="user")
+    assert "lea is user now" in demoted.notice
+    assert "locked" in (await browser.done("/admin/people", action, change="lock")).notice
     assert house.core.accounts.people.person(lea.id) is None
-    assert "may log in again" in (await browser.done("/admin", action, change="unlock")).notice
+    assert "may log in again" in (await browser.done("/admin/people", action, change="unlock")).notice
 
 
 @pytest.mark.parametrize(
@@ -250,17 +252,17 @@ async def test_an_admin_keeps_the_people(house: House) -> None:
 )
 async def test_a_person_that_cannot_be_added_stays_typed(house: House, filled: dict, status: int) -> None:
     browser = await house.browser("admin")
-    page = await browser.refused("/admin", "/admin/users", status, **filled)
+    page = await browser.refused("/admin/people", "/admin/users", status, **filled)
     assert page.form("/admin/users").fields["username"] == [filled["username"]]
     assert page.form("/admin/users").fields["password"] == [""]
 
 
 async def test_an_admin_keeps_the_programs(house: House) -> None:
     browser = await house.browser("admin")
-    page = await browser.done("/admin", "/admin/services", name="home-assistant", role="controller")
+    page = await browser.done("/admin/people", "/admin/services", name="home-assistant", role="controller")
     token = next(word for word in page.notice.split() if len(word) == 43)
     assert house.core.services.authenticate("home-assistant", token)
-    page = await browser.done("/admin", "/admin/services/home-assistant/delete")
+    page = await browser.done("/admin/people", "/admin/services/home-assistant/delete")
     assert "was removed" in page.notice
     assert house.core.services.authenticate("home-assistant", token) is None
 

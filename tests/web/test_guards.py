@@ -32,7 +32,7 @@ MAY = {
     "POST /join": STAFF, "GET /waiting": STAFF, "POST /waiting/decide": STAFF,
     "POST /waiting/claims/{number:int}": STAFF, "POST /modules/{id}/unreject": STAFF,
     "POST /modules/{id}/rotate-token": STAFF, "POST /modules/{id}/revoke": STAFF,
-    "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "POST /admin/users": {"admin"},
+    "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "GET /admin/people": {"admin"}, "POST /admin/users": {"admin"},
     "POST /admin/users/{number:int}": {"admin"}, "POST /admin/services": {"admin"},
     "POST /admin/services/{name}/delete": {"admin"}, "POST /admin/maintenance": {"admin"},
     "POST /admin/clients/{number:int}/delete": {"admin"},

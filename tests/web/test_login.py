@@ -25,7 +25,7 @@ async def test_the_set_up_link_makes_one_admin_and_then_is_dead(house: House) ->
     filled = {"username": "camille", "password": PASSWORD, "again": PASSWORD}
     reply = await browser.send(link, "/setup", **filled)
     assert (reply.status_code, reply.headers["location"]) == (303, "/")
-    assert "camille" in (await browser.page("/admin")).text
+    assert "camille" in (await browser.page("/admin/people")).text
     stranger = house.anybody()
     assert "used up" in (await stranger.page(link, 410)).text
     form = (await stranger.page("/login")).form("/login")

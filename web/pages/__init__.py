@@ -13,6 +13,7 @@ from web.pages import (
     login,
     module,
     modules,
+    people,
     rollouts,
     setup,
     waiting,
@@ -20,6 +21,6 @@ from web.pages import (
 
 _PARTS = (
     setup, login, dashboard, claim, modules, waiting, declare, module, actions, assign, firmware, image,
-    rollouts, account, admin,
+    rollouts, account, admin, people,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]

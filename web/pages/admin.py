@@ -1,4 +1,4 @@
-"""People, programs and the front door, for admins."""
+"""Programs, maintenance and the front door, for admins."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -6,7 +6,6 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from gateway.core.errors import GatewayError, Invalid
-from gateway.core.rights import Role, ServiceRole
 from web.access import Access
 from web.joinview import join_types, join_view
 from web.notices import Notice
@@ -21,7 +20,6 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "admin.html",
         users=core.accounts.people.all(),
-        services=core.services.all(),
         clients=core.clients.all(),
         join=join_view(core),
         join_types=join_types(core),
@@ -40,55 +38,6 @@ def _page_after(action: Action) -> Handler:
         return visit.go("/admin", notice)
 
     return handler
-
-
-def _role(text: str) -> Role:
-    try:
-        return Role(text)
-    except ValueError:
-        raise Invalid("Choose a role from the list.") from None
-
-
-async def add_user(visit: Visit) -> Notice:
-    user = await visit.site.core.accounts.people.add(
-        visit.text("username"),
-        str(visit.form.get("password", "")),
-        _role(visit.text("role")),
-        visit.person,
-    )
-    return Notice(f"{user.username} was added as {user.role}.")
-
-
-async def change_user(visit: Visit) -> Notice:
-    people = visit.site.core.accounts.people
-    user = people.get(visit.request.path_params["number"])
-    match visit.text("change"):
-        case "role":
-            changed = await people.edit(user.id, visit.person, role=_role(visit.text("role")))
-            return Notice(f"{user.username} is {changed.role} now and must log in again.")
-        case "lock":
-            await people.edit(user.id, visit.person, active=False)
-            return Notice(f"{user.username} is locked; all sessions have ended.")
-        case "unlock":
-            await people.edit(user.id, visit.person, active=True)
-            return Notice(f"{user.username} may log in again.")
-        case _:
-            raise Invalid("Choose what to change.")
-
-
-async def add_service(visit: Visit) -> Notice:
-    try:
-        role = ServiceRole(visit.text("role"))
-    except ValueError:
-        raise Invalid("Choose what the program may do.") from None
-    account, token = await visit.site.core.services.add(visit.text("name"), role, visit.person)
-    return Notice(f"The token of {account.name} ({account.role}):", "warn", token, "Token")
-
-
-async def remove_service(visit: Visit) -> Notice:
-    name = visit.request.path_params["name"]
-    await visit.site.core.services.remove(name, visit.person)
-    return Notice(f"{name} was removed; its sessions end now.")
 
 
 async def set_maintenance(visit: Visit) -> Notice:
@@ -125,11 +74,7 @@ async def forbid_bootstrap(visit: Visit) -> Notice:
 
 
 _ACTIONS: list[tuple[str, Action]] = [
-    ("/admin/users", add_user),
-    ("/admin/users/{number:int}", change_user),
-    ("/admin/services", add_service),
     ("/admin/maintenance", set_maintenance),
-    ("/admin/services/{name}/delete", remove_service),
     ("/admin/bootstrap", allow_bootstrap),
     ("/admin/bootstrap/{number:int}/delete", forbid_bootstrap),
     ("/admin/clients/{number:int}/delete", remove_client),
