@@ -11,6 +11,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -40,15 +41,19 @@ def speaking(code: str) -> Iterator[None]:
         _language.reset(token)
 
 
+def read_catalogue(code: str) -> Catalog:
+    """The messages of a language other than English, with the files that say them."""
+    with (LOCALES / f"{code}.po").open("rb") as file:
+        return read_po(file, locale=code)
+
+
 @cache
 def catalogue(code: str) -> NullTranslations:
     """The texts of a language; for English those in the code itself."""
     if code == ENGLISH:
         return NullTranslations()
-    with (LOCALES / f"{code}.po").open("rb") as file:
-        read = read_po(file, locale=code)
     compiled = BytesIO()
-    write_mo(compiled, read)
+    write_mo(compiled, read_catalogue(code))
     compiled.seek(0)
     return Translations(compiled)
 

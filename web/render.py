@@ -39,6 +39,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     # Values are escaped, the texts of our catalogues are not.
     i18n: Any = templates
     i18n.install_gettext_callables(language.found, language.found_of, newstyle=True)

@@ -19,6 +19,7 @@ from web.menu import menu
 from web.notices import Notice
 from web.render import render
 from web.replies import headers_of, status_of
+from web.scripttexts import script_texts
 from web.site import Site
 
 
@@ -139,6 +140,11 @@ class Visit:
         key = self.request.query_params.get("notice")
         return self.site.notices.take(self.session.id, key) if self.session and key else None
 
+    def _script_texts(self) -> dict[str, object]:
+        """Not for a page that a script asked for, as it has them already."""
+        asked_for = self.request.headers.get("sec-fetch-dest", "document")
+        return script_texts(language()) if asked_for == "document" else {}
+
     def _frame(self, token: str) -> dict[str, Any]:
         theme = cookies.theme(self.request)
         path = self.path if self.request.method == "GET" else "/"
@@ -150,6 +156,7 @@ class Visit:
             "theme": theme,
             "language": language(),
             "languages": LANGUAGES,
+            "script_texts": self._script_texts(),
             "next_theme": cookies.THEMES[(cookies.THEMES.index(theme) + 1) % len(cookies.THEMES)],
             "notice": self._notice(),
             "now_ms": clock.now_ms(),
