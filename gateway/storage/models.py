@@ -213,6 +213,7 @@ class SessionRow(Base):
     created_at_ms = BigIntegerField()
     seen_at_ms = BigIntegerField()
     expires_at_ms = BigIntegerField()
+    agent = TextField(default="", constraints=[SQL("DEFAULT ''")])
 
     class Meta:
         table_name = "session"
@@ -251,6 +252,7 @@ class AuditRow(Base):
     address = TextField()
     details = TextField()
     chain = CharField(64)
+    role = TextField(default="", constraints=[SQL("DEFAULT ''")])
 
     class Meta:
         table_name = "audit"

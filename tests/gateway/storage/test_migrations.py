@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from gateway.storage import models_broker, models_dialects, models_firmware
+from gateway.storage import models_broker, models_dialects, models_firmware, models_people
 from gateway.storage.database import open_database
 from gateway.storage.models import CORE_TABLES, proxy
 
@@ -11,6 +11,7 @@ TABLES = (
     *models_broker.BROKER_TABLES,
     *models_dialects.DIALECT_TABLES,
     *models_firmware.FIRMWARE_TABLES,
+    *models_people.PEOPLE_TABLES,
 )
 
 
