@@ -2,12 +2,13 @@
 
 import sqlite3
 
-from gateway.storage import models_broker, models_dialects, models_firmware, models_people
+from gateway.storage import models_alerts, models_broker, models_dialects, models_firmware, models_people
 from gateway.storage.database import open_database
 from gateway.storage.models import CORE_TABLES, proxy
 
 TABLES = (
     *CORE_TABLES,
+    *models_alerts.ALERT_TABLES,
     *models_broker.BROKER_TABLES,
     *models_dialects.DIALECT_TABLES,
     *models_firmware.FIRMWARE_TABLES,
