@@ -1,6 +1,6 @@
 """The roof: the one place where the parts meet. Read top to bottom; closed in reverse."""
 
-import ssl
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ from gateway.core.core import Core, open_core
 from gateway.duties import Duties
 from gateway.settings import Settings
 from gateway.shipping import Shipping
+from gateway.tls.keeper import Tls
 from web.app import create_app
 from web.render import HERE
 
@@ -56,7 +57,9 @@ Beside = Callable[[Gateway], AbstractAsyncContextManager[object]]
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def open_gateway(settings: Settings, tls: Tls | None = None) -> AsyncIterator[Gateway]:
+    """`tls` is what the web shows, where it shows any; MQTT shows the same."""
+    tls = tls or Tls(settings)
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings))
         firmware = await stack.enter_async_context(open_firmware(core))
@@ -67,7 +70,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         tasks = await stack.enter_async_context(Tasks())
         uplink = Uplink(core, topics)
         admission = Admission(topics, core.registry, core.services)
-        listener = Listener(settings.mqtt_host, settings.mqtt_port, _tls(settings))
+        listener = Listener(settings.mqtt_host, settings.mqtt_port, await asyncio.to_thread(tls.open))
         limits = Limits() if settings.rate_limits else Limits().unlimited()
         link = EmbeddedLink(core.store, admission, uplink, (listener,), limits, topics)
         uplink.answer_through(link, tasks)
@@ -77,7 +80,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         # Pages and calls over HTTP; events and modules over Socket.IO; MQTT and ESP32 over websocket.
         sio = make_server(settings.public_url)
         hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
-        dialects = _dialects(core, hall, link)
+        received = _counting(core, hall, link)
+        dialects = _dialects(core, hall, link, received)
         web = create_app(
             core,
             firmware,
@@ -89,6 +93,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         duties = await stack.enter_async_context(Duties())
         duties.watch(core.store.writer)
         _keep_time(duties, core, firmware)
+        duties.start(tls.run(core.hub), "certificates")
         duties.start(outward.run(), "out topics")
         for name, dialect in dialects.items():
             duties.start(dialect.run(), name)
@@ -100,6 +105,7 @@ def _keep_time(duties: Duties, core: Core, firmware: Firmware) -> None:
     duties.start(core.tick_for_ever(), "clock")
     duties.start(firmware.tick_for_ever(), "updates")
     duties.start(firmware.reconcile.run(), "reconcile")
+    duties.start(core.audit.keep_anchored(), "audit anchor")
     if core.settings.logstash_url:
         duties.start(Shipping(core).run(), "audit lines")
 
@@ -113,11 +119,21 @@ class Runs(Protocol):
         """For ever."""
 
 
-def _dialects(core: Core, hall: Hall, link: EmbeddedLink) -> dict[str, Runs]:
+def _counting(core: Core, hall: Hall, link: EmbeddedLink) -> Callable[[], int]:
+    """How many messages have come from outside, over all transports."""
+
+    def received() -> int:
+        return link.stats()["messages_in"] + hall.events
+
+    core.pulse.count_messages(received)
+    return received
+
+
+def _dialects(core: Core, hall: Hall, link: EmbeddedLink, received: Callable[[], int]) -> dict[str, Runs]:
     """Who is spoken to over Socket.IO, all in one hall."""
     return {
         "sockets": hall,
-        "browsers": Browsers(core, hall, lambda: link.stats()["messages_in"] + hall.events),
+        "browsers": Browsers(core, hall, received),
         "socket modules": Modules(core, hall),
         "socket programs": Clients(core, hall),
         "socket nodes": Nodes(core, hall),
@@ -127,9 +143,11 @@ def _dialects(core: Core, hall: Hall, link: EmbeddedLink) -> dict[str, Runs]:
 def make_app(settings: Settings, beside: Beside = nullcontext) -> Starlette:
     """The application that uvicorn serves; its lifespan owns every resource, and what runs `beside` it."""
 
+    tls = Tls(settings)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_gateway(settings) as gateway, beside(gateway):
+        async with open_gateway(settings, tls) as gateway, beside(gateway):
             app.state.gateway = gateway
             app.mount("/", gateway.app)
             yield
@@ -137,12 +155,6 @@ def make_app(settings: Settings, beside: Beside = nullcontext) -> Starlette:
     async def socket_io_script(_: object) -> FileResponse:
         return FileResponse(SOCKET_IO_SCRIPT, media_type="text/javascript")
 
-    return Starlette(routes=[Route("/socket.io/socket.io.js", socket_io_script)], lifespan=lifespan)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    return context
+    app = Starlette(routes=[Route("/socket.io/socket.io.js", socket_io_script)], lifespan=lifespan)
+    app.state.tls = tls
+    return app

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
 
 import uvicorn
@@ -10,6 +11,7 @@ from starlette.applications import Starlette
 
 from gateway.control import lock
 from gateway.logs import configure
+from gateway.patience import PatientHttp
 from gateway.settings import Settings
 
 SHUTDOWN_S = 3
@@ -35,10 +37,12 @@ def serve(settings: Settings, app: Starlette, announce: Announce) -> bool:
     """Serve until SIGTERM or Ctrl-C; False when it could not start."""
     configure(settings.log_format)
     with lock(settings):
+        context: ssl.SSLContext | None = app.state.tls.open()
         config = uvicorn.Config(
             app,
             host=settings.http_host,
             port=settings.http_port,
+            http=PatientHttp,
             lifespan="on",
             # Its access log would hold query strings, and with them the set-up secret.
             access_log=False,
@@ -46,8 +50,7 @@ def serve(settings: Settings, app: Starlette, announce: Announce) -> bool:
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
             ws_max_size=1_000_000,
-            ssl_certfile=settings.tls_cert,
-            ssl_keyfile=settings.tls_key,
+            ssl_context_factory=None if context is None else lambda *_: context,
         )
         server = Server(config, lambda: _announced(app, server, announce))
         server.run()

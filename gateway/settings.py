@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for the web and MQTT")
     tls_key: Path | None = Field(None, description="Its private key (PEM)")
+    tls: Literal["", "off", "files", "own"] = Field(
+        "",
+        validate_default=True,
+        description="Encryption: off, files (the two above), own (a CA in the data folder); "
+        "empty: files where they are given",
+    )
     log_format: Literal["text", "json"] = Field("text", description="Log lines as text or JSON")
 
     @field_validator("topic_root")
@@ -107,6 +113,13 @@ class Settings(BaseSettings):
             raise ValueError("The receiver of audit lines is tcp://host:port.")
         return value
 
+    @field_validator("tls")
+    @classmethod
+    def _with_files(cls, value: str, info: ValidationInfo) -> str:
+        if value == "files" and info.data.get("tls_cert") is None:
+            raise ValueError("Encryption by files needs PASSERELLE_TLS_CERT.")
+        return value
+
     @field_validator("secret_key")
     @classmethod
     def _long_key(cls, value: SecretStr) -> SecretStr:
@@ -135,11 +148,16 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data / 'passerelle.db'}"
 
     @property
+    def tls_mode(self) -> Literal["off", "files", "own"]:
+        """Where certificate and key come from, or that there are none."""
+        return self.tls or ("files" if self.tls_cert else "off")
+
+    @property
     def url(self) -> str:
         """Where a person reaches the web."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        scheme = "https" if self.tls_cert else "http"
+        scheme = "http" if self.tls_mode == "off" else "https"
         host = "localhost" if self.http_host in (EVERY_INTERFACE, "::", "") else self.http_host
         return f"{scheme}://{host}:{self.http_port}"
 

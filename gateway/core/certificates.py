@@ -11,7 +11,7 @@ WARN_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class CertificateExpires(Event):
-    """The certificate of the web and MQTT ends in `days` (0: it has ended); told once a day until it is new."""
+    """The certificate of the web and MQTT ends in `days` (0: it has ended); told once a day."""
 
     days: int
 

@@ -1,0 +1,1 @@
+"""Encryption: certificates of our own or from files, changed without a restart."""
