@@ -18,6 +18,7 @@ from gateway.storage.models import (
 from gateway.storage.models_alerts import AlertRow, DeliveryRow
 from gateway.storage.models_dialects import ClaimCodeRow, StandingRow
 from gateway.storage.models_firmware import JobRow, MemberRow, ProbeRow, StepRow
+from gateway.storage.models_history import FiveMinutesRow, HourRow, KeptRow, LateRow
 
 _PLAIN = (
     "id", "uuid", "name", "location", "group", "type", "life", "declared", "owner_id", "hardware", "firmware",
@@ -124,7 +125,8 @@ def load_claim_rounds() -> dict[int, int]:
 def delete_module(number: int) -> None:
     """The row and everything that belongs to it, its history included."""
     series = SeriesRow.select(SeriesRow.id).where(SeriesRow.module_number == number)
-    ReadingRow.delete().where(ReadingRow.series.in_(series)).execute()
+    for history in (ReadingRow, FiveMinutesRow, HourRow, LateRow, KeptRow):
+        history.delete().where(history.series.in_(series)).execute()
     for table in _OWNED:
         table.delete().where(table.module_number == number).execute()
     ModuleRow.delete().where(ModuleRow.number == number).execute()

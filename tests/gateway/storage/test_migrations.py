@@ -2,7 +2,14 @@
 
 import sqlite3
 
-from gateway.storage import models_alerts, models_broker, models_dialects, models_firmware, models_people
+from gateway.storage import (
+    models_alerts,
+    models_broker,
+    models_dialects,
+    models_firmware,
+    models_history,
+    models_people,
+)
 from gateway.storage.database import open_database
 from gateway.storage.models import CORE_TABLES, proxy
 
@@ -13,6 +20,7 @@ TABLES = (
     *models_dialects.DIALECT_TABLES,
     *models_firmware.FIRMWARE_TABLES,
     *models_people.PEOPLE_TABLES,
+    *models_history.HISTORY_TABLES,
 )
 
 
