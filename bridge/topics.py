@@ -18,6 +18,8 @@ UP_REPORTED = ("up", "reported")
 UP_FIRMWARE = ("up", "firmware")
 UP_CHUNK = ("up", "chunk")
 UP_INSTANCE = ("up", "instance")
+UP_EVENT = ("up", "event")
+UP_LOG = ("up", "log")
 
 DOWN_REGISTERED = ("down", "registered")
 DOWN_COMMAND = ("down", "command")

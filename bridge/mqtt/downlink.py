@@ -116,7 +116,9 @@ class Downlink:
         self._link.refresh(event.module_id)
 
     def _desired_changed(self, event: DesiredChanged) -> None:
-        self._send_desired(event.module_id)
+        # Its own word alone is no reason to tell it again, or two that disagree would talk for ever.
+        if not event.reported or event.forgot:
+            self._send_desired(event.module_id)
 
     def _service_changed(self, event: ServiceChanged) -> None:
         self._link.refresh(event.name)

@@ -44,6 +44,9 @@ class Uplink:
             words.UP_REPORTED: self._reported,
         }
 
+        # Those whose topic ends in a name: of an event, of a level.
+        self._named = {words.UP_EVENT: self._event, words.UP_LOG: self._log}
+
     def answer_through(self, link: Link, tasks: Tasks) -> None:
         """Said once, before the link opens: the link needs its receiver first, and answers need the link."""
         self._downlink = Downlink(self._core, self._topics, link)
@@ -102,8 +105,8 @@ class Uplink:
         try:
             if handler := self._handlers.get(rest):
                 handler(module, message)
-            elif rest[:2] == ("up", "event") and len(rest) == 3:
-                self._event(module, rest[2], message)
+            elif len(rest) == 3 and (named := self._named.get(rest[:2])) is not None:
+                named(module, rest[2], message)
             else:
                 self._core.presence.heard(module)
         except (GatewayError, ValueError, RecursionError):
@@ -156,6 +159,10 @@ class Uplink:
     def _event(self, module: Module, name: str, message: Inbound) -> None:
         self._core.presence.heard(module)
         readings.raise_event(self._core, module, name, _object(message.payload))
+
+    def _log(self, module: Module, level: str, message: Inbound) -> None:
+        self._core.presence.heard(module)
+        self._core.device_log.write(module, level, message.payload)
 
     # Sessions
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gateway.core import audit
 from gateway.core.accounts import Accounts
+from gateway.core.anchor import Anchorage
 from gateway.core.audit import Audit
 from gateway.core.bootstrap import Bootstrap
 from gateway.core.choices import Choices
@@ -15,7 +17,9 @@ from gateway.core.clients import Clients
 from gateway.core.commands import Commands
 from gateway.core.decisions import Decisions
 from gateway.core.declared_choices import CHOICES
+from gateway.core.declaring import Declarations
 from gateway.core.desired import Desired
+from gateway.core.device_log import DeviceLog
 from gateway.core.devices import Devices
 from gateway.core.enrolment import Enrolment
 from gateway.core.events import Hub
@@ -24,21 +28,26 @@ from gateway.core.instance import Instance
 from gateway.core.joining import Joining
 from gateway.core.mailbox import Mailbox
 from gateway.core.maintenance import MaintenanceMode
+from gateway.core.moments import Moments
 from gateway.core.own_types import OwnTypes
 from gateway.core.ownership import Ownership
 from gateway.core.people import People
 from gateway.core.presence import PresenceBook
+from gateway.core.proof import Proofs
+from gateway.core.pulse import Pulse
 from gateway.core.registry import Registry
 from gateway.core.services import Services
 from gateway.core.sessions import Sessions
 from gateway.core.standing import Standing
 from gateway.core.telemetry import Telemetry
+from gateway.core.timeline import Timeline
 from gateway.core.types import Types, builtin
 from gateway.core.values import Module
 from gateway.settings import Settings
 from gateway.storage.store import Store
 
 TICK_S = 1.0
+SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,9 @@ class Core:
     mailbox: Mailbox
     instance: Instance
     audit: Audit
+    timeline: Timeline
+    device_log: DeviceLog
+    pulse: Pulse
 
     def status(self, module: Module) -> str:
         """`pending` or `rejected`, and once approved whether it is there."""
@@ -112,6 +124,7 @@ class Core:
         self.commands.tick()
         self.decisions.expire_due()
         self.instance.tick()
+        self.pulse.tick()
 
     async def tick_for_ever(self) -> None:
         while True:
@@ -127,9 +140,10 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         core = _build(settings, store)
         stack.callback(core.accounts.people.close)
         for part in (
-            core.choices, core.own_types, core.registry, core.joining, core.bootstrap, core.accounts.people,
-            core.accounts.sessions, core.presence, core.telemetry, core.commands, core.desired, core.standing,
-            core.services, core.ownership, core.maintenance, core.clients, core.mailbox,
+            core.audit, core.choices, core.own_types, core.registry, core.decisions.proofs, core.joining,
+            core.bootstrap, core.accounts.people, core.accounts.sessions, core.presence, core.telemetry,
+            core.commands, core.desired, core.standing, core.services, core.ownership, core.maintenance,
+            core.clients, core.mailbox,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
@@ -137,6 +151,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             yield core
         finally:
             core.presence.save()
+            await core.audit.close()
 
 
 def _build(settings: Settings, store: Store) -> Core:
@@ -144,8 +159,9 @@ def _build(settings: Settings, store: Store) -> Core:
     registry = Registry(store, hub)
     joining = Joining(store, hub, settings.join)
     bootstrap = Bootstrap(store, hub, types)
-    enrolment = _enrolment(settings, registry, joining, types, bootstrap, hub)
-    decisions = Decisions(registry, types, hub)
+    choices = Choices(store, hub, CHOICES)
+    decisions = Decisions(registry, hub, Declarations(registry, types, hub), Proofs(store, hub, choices))
+    enrolment = _enrolment(settings, registry, joining, types, bootstrap, decisions, hub)
     telemetry, presence = Telemetry(store, hub, registry, types), PresenceBook(store, hub, registry, types)
     accounts = _accounts(settings, store, hub)
     clients = Clients(store, hub, joining, accounts.people, rate_limits=settings.rate_limits)
@@ -154,7 +170,7 @@ def _build(settings: Settings, store: Store) -> Core:
         settings=settings,
         store=store,
         hub=hub,
-        choices=Choices(store, hub, CHOICES),
+        choices=choices,
         types=types,
         own_types=OwnTypes(store, hub, types),
         registry=registry,
@@ -176,8 +192,31 @@ def _build(settings: Settings, store: Store) -> Core:
         clients=clients,
         mailbox=mailbox,
         instance=Instance(clients, mailbox, registry, enrolment, presence, rate_limits=settings.rate_limits),
-        audit=Audit(store),
+        audit=_audit(settings, store),
+        timeline=_timeline(store, hub, registry),
+        device_log=DeviceLog(store, hub, registry),
+        pulse=_pulse(registry, presence, telemetry),
     )
+
+
+def _pulse(registry: Registry, presence: PresenceBook, telemetry: Telemetry) -> Pulse:
+    def online() -> int:
+        return sum(m.life == "approved" and presence.of(m.id).state == "online" for m in registry.all())
+
+    return Pulse(lambda: telemetry.received, online)
+
+
+def _timeline(store: Store, hub: Hub, registry: Registry) -> Timeline:
+    timeline = Timeline(store, hub, registry)
+    Moments(hub, timeline)
+    return timeline
+
+
+def _audit(settings: Settings, store: Store) -> Audit:
+    database = None
+    if settings.database.startswith(SQLITE):
+        database = Path(settings.database.removeprefix(SQLITE))
+    return Audit(store, Anchorage(settings.data / "audit.anchor", settings.signing_key(), database))
 
 
 def _accounts(settings: Settings, store: Store, hub: Hub) -> Accounts:
@@ -187,9 +226,15 @@ def _accounts(settings: Settings, store: Store, hub: Hub) -> Accounts:
 
 
 def _enrolment(
-    settings: Settings, registry: Registry, joining: Joining, types: Types, bootstrap: Bootstrap, hub: Hub
+    settings: Settings,
+    registry: Registry,
+    joining: Joining,
+    types: Types,
+    bootstrap: Bootstrap,
+    decisions: Decisions,
+    hub: Hub,
 ) -> Enrolment:
     return Enrolment(
-        registry, joining, types, bootstrap, hub, pending_ttl_s=settings.pending_ttl,
+        registry, joining, types, bootstrap, decisions.proofs, hub, pending_ttl_s=settings.pending_ttl,
         pending_max=settings.pending_max, rate_limits=settings.rate_limits,
     )  # fmt: skip

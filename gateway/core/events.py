@@ -107,7 +107,14 @@ class CommandSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class DesiredChanged(Event):
+    """What a module should have, or (`reported`) what it says it has.
+
+    `forgot`: it said an older version than before, so it is to be told again.
+    """
+
     module_id: str
+    reported: bool = False
+    forgot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ class SessionsEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PersonChanged(Event):
-    """`what` is `registered`, `profile`, `role`, `active` (locked or unlocked) or `password`."""
+    """`what` is `registered`, `profile`, `role`, `scope`, `active` (locked or unlocked) or `password`."""
 
     person_id: int
     username: str

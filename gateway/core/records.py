@@ -19,6 +19,7 @@ from gateway.storage.models_alerts import AlertRow, DeliveryRow
 from gateway.storage.models_dialects import ClaimCodeRow, StandingRow
 from gateway.storage.models_firmware import JobRow, MemberRow, ProbeRow, StepRow
 from gateway.storage.models_history import FiveMinutesRow, HourRow, KeptRow, LateRow
+from gateway.storage.models_timeline import DesiredMarksRow, LogRow, MomentRow
 
 _PLAIN = (
     "id", "uuid", "name", "location", "group", "type", "life", "declared", "owner_id", "hardware", "firmware",
@@ -28,8 +29,8 @@ _PLAIN = (
 _CLAIM = ("hardware", "firmware", "address", "created_at_ms", "expires_at_ms")
 _OWNED = (
     AlertRow, DeliveryRow,
-    ClaimRow, ClaimCodeRow, CommandRow, DesiredRow, JobRow, MemberRow, PresenceRow, ProbeRow, SeriesRow,
-    StandingRow, StepRow,
+    ClaimRow, ClaimCodeRow, CommandRow, DesiredMarksRow, DesiredRow, JobRow, LogRow, MemberRow, MomentRow,
+    PresenceRow, ProbeRow, SeriesRow, StandingRow, StepRow,
 )  # fmt: skip
 
 

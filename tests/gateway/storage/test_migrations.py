@@ -9,6 +9,9 @@ from gateway.storage import (
     models_firmware,
     models_history,
     models_people,
+    models_rest,
+    models_scope,
+    models_timeline,
 )
 from gateway.storage.database import open_database
 from gateway.storage.models import CORE_TABLES, proxy
@@ -20,13 +23,18 @@ TABLES = (
     *models_dialects.DIALECT_TABLES,
     *models_firmware.FIRMWARE_TABLES,
     *models_people.PEOPLE_TABLES,
+    *models_scope.SCOPE_TABLES,
+    *models_rest.REST_TABLES,
     *models_history.HISTORY_TABLES,
+    *models_timeline.TIMELINE_TABLES,
 )
 
 
 def schema(path):
     with sqlite3.connect(path) as db:
-        rows = db.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'schema_migration%'")
+        rows = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'schema_migration%' AND type != 'trigger'"
+        )
         return {name: sql for name, sql in rows if not name.startswith("sqlite_")}
 
 
