@@ -1,20 +1,24 @@
 """What people decide about those who wait, and what time decides for them."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from gateway.core import audit, clock, records, tokens
-from gateway.core.enrolment import is_valid_id
-from gateway.core.errors import Conflict, Forbidden, GatewayError, Invalid
+from gateway.core import clock
+from gateway.core.declaring import Declarations
+from gateway.core.errors import Conflict, Forbidden, GatewayError
 from gateway.core.events import ClaimDecided, CredentialsChanged, FirmwareReported, Hub, WaitingChanged
+from gateway.core.proof import Proofs
 from gateway.core.records import Digests
 from gateway.core.registry import GATEWAY, Registry
-from gateway.core.rights import Person, may_manage, name_of
-from gateway.core.types import Types
+from gateway.core.rights import Person, may_manage
 from gateway.core.values import Claim, Module
+
+# Of re-enrolments that were decided, who did it is told to whoever comes too late.
+MAX_REMEMBERED = 200
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -25,14 +29,24 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Decisions:
-    def __init__(self, registry: Registry, types: Types, hub: Hub) -> None:
-        self._registry = registry
-        self._types = types
-        self._hub = hub
+    """`declarations`: modules that are entered instead of waiting; `proofs`: who must show a code."""
 
-    async def approve(self, ids: Iterable[str], by: Person) -> list[Outcome]:
-        """Let modules in; each on its own, so that one that cannot does not hold the others."""
-        return [await self._each(id, self._approve, by) for id in _distinct(ids, by)]
+    def __init__(self, registry: Registry, hub: Hub, declarations: Declarations, proofs: Proofs) -> None:
+        self._registry = registry
+        self._hub = hub
+        self.declarations = declarations
+        self.proofs = proofs
+        self._decided_claims: OrderedDict[int, tuple[str, str, str, int]] = OrderedDict()
+
+    async def approve(self, ids: Iterable[str], by: Person, code: str = "") -> list[Outcome]:
+        """Let modules in; each on its own, so that one that cannot does not hold the others.
+
+        Where proof is asked for, `code` is what the one device shows; raises Conflict for several.
+        """
+        chosen = _distinct(ids, by)
+        if self.proofs.required and len(chosen) > 1:
+            raise Conflict("Each device is approved with the code that it shows, so one after another.")
+        return [await self._each(id, self._approve, by, code) for id in chosen]
 
     async def reject(self, ids: Iterable[str], by: Person, reason: str = "") -> list[Outcome]:
         """Refuse modules for good: their tokens die, and asking again is refused until taken back."""
@@ -52,14 +66,17 @@ class Decisions:
             return Outcome(id, error)
         return Outcome(id)
 
-    async def _approve(self, module: Module, by: Person) -> None:
+    async def _approve(self, module: Module, by: Person, code: str) -> None:
         if (claim := self._coming_back(module)) is not None:
-            await self.approve_claim(claim.number, by)
+            await self.approve_claim(claim.number, by, code)
             return
         _still_waits(module)
+        token = self._registry.digests(module).token
+        self.proofs.check(module.id, token, code, by)
         await self._registry.change(
             module, by, "module.approve", life="approved", expires_at_ms=None, **_decided(by)
         )
+        self.proofs.forget(token)
 
     async def _reject(self, module: Module, by: Person, reason: str) -> None:
         if (claim := self._coming_back(module)) is not None:
@@ -83,13 +100,16 @@ class Decisions:
             )
         return claims[0]
 
-    async def approve_claim(self, number: int, by: Person) -> Module:
+    async def approve_claim(self, number: int, by: Person, code: str = "") -> Module:
         """A re-enrolment gets the module back: its token replaces the old one, everything else stays."""
         _must_manage(by)
+        self._check_waits(number)
         claim, digest = self._registry.take_claim(number)
         module = self._registry.get(claim.module_id)
         kept = self._registry.digests(module)
         try:
+            self.proofs.check(module.id, digest, code, by)
+            self._note_decided(claim, "approved", by)
             after = await self._registry.change(
                 module, by, "module.re_enrol", digests=Digests(digest, "", kept.shared_key),
                 life="approved", expires_at_ms=None, hardware=claim.hardware, address=claim.address,
@@ -98,8 +118,10 @@ class Decisions:
             )  # fmt: skip
         except BaseException:
             self._registry.put_back(claim, digest)
+            self._decided_claims.pop(number, None)
             raise
         self._registry.forget_claim(number)
+        self.proofs.forget(digest)
         self._hub.publish(WaitingChanged())
         # The claimant is told first: what follows ends all sessions but the new token's.
         self._hub.publish(ClaimDecided(module.id, claim.number, "online"))
@@ -111,7 +133,26 @@ class Decisions:
 
     async def reject_claim(self, number: int, by: Person) -> None:
         _must_manage(by)
-        self._end_claim(self._registry.claim(number), "rejected", by)
+        self._check_waits(number)
+        claim = self._registry.claim(number)
+        self._note_decided(claim, "rejected", by)
+        self._end_claim(claim, "rejected", by)
+
+    async def unlock(self, key: str, by: Person, claim: int = 0) -> None:
+        """After too many wrong codes: a newcomer by its id, a re-enrolment by its number."""
+        module = self._registry.managed(key, by)
+        digest = self._registry.claim_digest(claim) if claim else self._registry.digests(module).token
+        await self.proofs.unlock(module.id, digest, by)
+
+    def _check_waits(self, number: int) -> None:
+        """Of two who decide at once, the second hears who was first, and when."""
+        if number in self._decided_claims:
+            raise _was_decided(*self._decided_claims[number])
+
+    def _note_decided(self, claim: Claim, life: str, by: Person) -> None:
+        self._decided_claims[claim.number] = (claim.module_id, life, by.name, clock.now_ms())
+        if len(self._decided_claims) > MAX_REMEMBERED:
+            self._decided_claims.popitem(last=False)
 
     def _end_claim(self, claim: Claim, status: str, by: Person | str) -> None:
         self._registry.take_claim(claim.number)
@@ -123,56 +164,8 @@ class Decisions:
     async def declare(
         self, entries: list[dict[str, Any]], by: Person | str, *, with_token: bool
     ) -> list[tuple[Module, str]]:
-        """Modules that a person enters before they ever spoke: approved at once, all or none.
-
-        Each entry has serial, type and optionally name, location, group, information. Returns each with a
-        secret: a token, or the shared key with which the device gets its own token at its first registration.
-        """
-        drafts: list[tuple[Module, Digests]] = []
-        secrets: list[str] = []
-        ids: set[str] = set()
-        for line, entry in enumerate(entries, 1):
-            secret = tokens.new_token()
-            digest = tokens.digest(secret)
-            digests = Digests(token=digest) if with_token else Digests(shared_key=digest)
-            draft = self._declared(line, entry, name_of(by))
-            if draft.id.lower() in ids or self._registry.known(draft.id) is not None:
-                raise Conflict("Entry %(line)s: there is a module %(id)r already.", line=line, id=draft.id)
-            ids.add(draft.id.lower())
-            drafts.append((draft, digests))
-            secrets.append(secret)
-
-        def note() -> None:
-            for draft, _ in drafts:
-                audit.write("module.declare", draft.id, name_of(by), type=draft.type)
-
-        modules = await self._registry.insert(drafts, note)
-        for module in modules:
-            self._hub.acted("module.declare", module.id, by, type=module.type)
-        return list(zip(modules, secrets, strict=True))
-
-    def _declared(self, line: int, entry: dict[str, Any], by: str) -> Module:
-        serial = str(entry.get("serial") or "")
-        if not is_valid_id(serial):
-            raise Invalid(
-                "Entry %(line)s: %(serial)r is no serial (1-64 letters, digits, '_' or '-').",
-                line=line,
-                serial=serial[:64],
-            )
-        try:
-            code = int(entry.get("type", ""))
-            self._types.get(code)
-        except (ValueError, TypeError, OverflowError, GatewayError):
-            raise Invalid(
-                "Entry %(line)s: %(type)r is no known type.", line=line, type=str(entry.get("type"))[:64]
-            ) from None
-        return Module(
-            id=serial, number=0, uuid=records.new_uuid(), name=str(entry.get("name") or "")[:200],
-            location=str(entry.get("location") or "")[:200],
-            group=str(entry.get("group") or "")[:200], type=code, life="approved", declared=True,
-            information=entry.get("information") or {},
-            created_at_ms=clock.now_ms(), decided_by=by, decided_at_ms=clock.now_ms(),
-        )  # fmt: skip
+        """Modules that a person enters before they ever spoke; each with its token, or its shared key."""
+        return await self.declarations.enter(entries, by, "token" if with_token else "key")
 
     def expire_due(self) -> int:
         """Remove those whose time to wait is over (absolute time, so a restart changes nothing)."""
@@ -183,6 +176,8 @@ class Decisions:
         claims = [claim for claim in self._registry.claims() if _is_over(claim.expires_at_ms, now_ms)]
         for claim in claims:
             self._end_claim(claim, "expired", GATEWAY)
+        if due or claims:
+            self.proofs.keep_only(self._registry.waiting_digests())
         return len(due) + len(claims)
 
 
@@ -209,11 +204,13 @@ def _still_waits(module: Module) -> None:
         return
     if module.decided_at_ms is None:
         raise Conflict("%(id)s does not wait for approval.", id=module.id)
-    at = datetime.fromtimestamp(module.decided_at_ms / 1000, UTC)
-    raise Conflict(
-        "%(id)s was %(life)s by %(decided_by)s at %(at)s UTC.",
-        id=module.id,
-        life=module.life,
-        decided_by=module.decided_by,
-        at=f"{at:%H:%M:%S}",
-    )
+    raise _was_decided(module.id, module.life, module.decided_by, module.decided_at_ms)
+
+
+def _was_decided(id: str, life: str, by: str, at_ms: int) -> Conflict:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    if life == "approved":
+        sentence = "%(id)s was approved by %(decided_by)s at %(at)s UTC."
+    else:
+        sentence = "%(id)s was rejected by %(decided_by)s at %(at)s UTC."
+    return Conflict(sentence, id=id, decided_by=by, at=f"{at:%H:%M:%S}")

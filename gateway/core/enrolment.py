@@ -15,6 +15,7 @@ from gateway.core.errors import Conflict, Forbidden, Full, Invalid, NotFound, Re
 from gateway.core.events import CredentialsChanged, FirmwareReported, Hub, WaitingChanged
 from gateway.core.joining import Joining
 from gateway.core.limits import Throttle
+from gateway.core.proof import Proofs
 from gateway.core.records import Digests
 from gateway.core.registry import Registry
 from gateway.core.types import Types
@@ -22,7 +23,7 @@ from gateway.core.values import Application, Claim, Granted, Module
 
 VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 # Words that stand in the place of a module id in paths, and so can be nobody's id.
-RESERVED_IDS = frozenset({"register", "discovery", "labels"})
+RESERVED_IDS = frozenset({"register", "discovery", "labels", "rows", "bulk", "import"})
 MAX_TEXT = 200
 MAX_INFORMATION = 4096
 RETRY_AFTER_S = 10
@@ -41,6 +42,7 @@ class Enrolment:
         joining: Joining,
         types: Types,
         bootstrap: Bootstrap,
+        proofs: Proofs,
         hub: Hub,
         *,
         pending_ttl_s: int,
@@ -51,6 +53,7 @@ class Enrolment:
         self._joining = joining
         self._types = types
         self._bootstrap = bootstrap
+        self._proofs = proofs
         self._hub = hub
         self._pending_ttl_s = pending_ttl_s
         self._pending_max = pending_max
@@ -77,6 +80,8 @@ class Enrolment:
             return await self._with_key(known, application, address, token)
         if known is not None and known.life == "rejected":
             raise Rejected("This module was rejected. A technician can take that back.")
+        if known is not None and self._may_come_in(known, application):
+            return await self._come_in(known, application, address, token)
         # One with a password of its own has shown it before; another password is another device.
         again = chosen_token is None and _is_waiting(known, address)
         self._joining.check(application.type, counted=again)
@@ -114,7 +119,22 @@ class Enrolment:
             raise Forbidden(WRONG_KEY)
         if self._registry.digests(known).token:
             return await self._claim(known, application, address, token)
-        digests = msgspec.structs.replace(self._registry.digests(known), token=tokens.digest(token))
+        return await self._come_in(known, application, address, token)
+
+    def _may_come_in(self, known: Module, application: Application) -> bool:
+        """Listed without a secret: it is expected, and somebody has opened a window for its type."""
+        listed = self._registry.digests(known).listed and known.type == application.type
+        join = self._joining.join
+        window = join.mode == "window" and join.is_open(clock.now_ms(), known.type)
+        return listed and window and not self._proofs.required
+
+    async def _come_in(self, known: Module, application: Application, address: str, token: str) -> Granted:
+        """One that a person has entered gets its own token."""
+        before = self._registry.digests(known)
+        digests = msgspec.structs.replace(before, token=tokens.digest(token))
+        if before.listed:
+            self._joining.count_in()
+            digests = Digests(tokens.digest(token))
         module = await self._registry.change(
             known, known.id, "module.register", digests=digests, note={"address": address},
             registered_at_ms=clock.now_ms(), **_told(application, address),
@@ -173,6 +193,7 @@ class Enrolment:
 
     async def _ask_again(self, module: Module, application: Application, token: str) -> Granted:
         """The same newcomer from the same address, who never got our answer: a new token, the old expiry."""
+        self._proofs.forget(self._registry.digests(module).token)
         await self._registry.change(
             module, module.id, "module.register", digests=Digests(tokens.digest(token)),
             note={"address": module.address}, **_told(application, module.address),

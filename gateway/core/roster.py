@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from gateway.core import tokens
-from gateway.core.errors import NotFound
+from gateway.core.errors import Forbidden, NotFound
 from gateway.core.records import Digests
-from gateway.core.rights import ModuleIdentity, Principal, may_see
+from gateway.core.rights import ModuleIdentity, Person, Principal, may_act, may_see
 from gateway.core.values import Claim, Module
 
 NO_DIGESTS = Digests()
@@ -54,8 +54,15 @@ class Roster:
     def visible(self, key: str, to: Principal) -> Module:
         """The module, if `to` may see it; otherwise it does not exist for him."""
         module = self.find(key)
-        if not may_see(to, module.owner_id):
+        if not may_see(to, module.owner_id, module.group):
             raise NotFound("There is no module %(key)r.", key=key[:64])
+        return module
+
+    def changeable(self, key: str, by: Person) -> Module:
+        """The module, for somebody who sees it and may do more than look; raises `Forbidden` for others."""
+        module = self.visible(key, by)
+        if not may_act(by):
+            raise Forbidden("You may look at this module, and nothing else.")
         return module
 
     def claim(self, number: int) -> Claim:
@@ -69,6 +76,15 @@ class Roster:
         return next(
             (c for c in self._claims.values() if c.module_id == module_id and c.address == address), None
         )
+
+    def claim_digest(self, number: int) -> str:
+        """Of the token that a re-enrolment has; raises `NotFound`."""
+        return self._claim_digests[self.claim(number).number]
+
+    def waiting_digests(self) -> set[str]:
+        """Of the tokens of all who wait."""
+        pending = (self._digests[m.number].token for m in self._modules.values() if m.life == "pending")
+        return {*pending, *self._claim_digests.values()}
 
     def waiting(self) -> int:
         """How many newcomers and re-enrolments wait for a decision."""

@@ -93,7 +93,8 @@ async def test_a_false_claim_is_rejected_and_the_module_untouched(house: House) 
     assert house.core.registry.get("A-1") == before
     csrf = browser.session.csrf
     gone = await browser.http.post(action, data={"csrf": csrf, "decision": "approve"})
-    assert gone.status_code == 404
+    assert gone.status_code == 409
+    assert "A-1 was rejected by technician at" in Page(gone.text).notice
 
 
 @pytest.mark.parametrize("back", ["/", "/waiting", "/admin"])

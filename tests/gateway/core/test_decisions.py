@@ -172,7 +172,7 @@ async def test_revoking_kills_tokens_and_keeps_the_rest(tmp_path):
 
 @pytest.mark.parametrize("rows, sentence", [
     ([{"serial": "MC-1", "type": "7"}, {"serial": "a/b", "type": "7"}], "Entry 2: 'a/b' is no serial"),
-    ([{"serial": "MC-1", "type": "7"}, {"serial": "mc-1", "type": "7"}], "Entry 2: there is a module 'mc-1'"),
+    ([{"serial": "MC-1", "type": "7"}, {"serial": "mc-1", "type": "7"}], "Entry 2: 'mc-1' stands in entry 1"),
     ([{"serial": "MC-1", "type": "7"}, {"serial": "There", "type": "7"}], "Entry 2: there is a"),
     ([{"serial": "MC-1", "type": "7"}, {"serial": None, "type": "7"}], "Entry 2: '' is no serial"),
     ([{"serial": "MC-1", "type": None}], "Entry 1: 'None' is no known type"),
