@@ -38,8 +38,11 @@ def load_ended(limit: int) -> list[Command]:
     return [_command(row, row.module.id) for row in reversed(rows)]
 
 
-def load_page(module_number: int, module_id: str, limit: int) -> list[Command]:
+def load_page(module_number: int, module_id: str, limit: int, before: str = "") -> list[Command]:
     query = CommandRow.select().where(CommandRow.module_number == module_number)
+    if before:
+        place = CommandRow.select(CommandRow.number).where(CommandRow.id == before)
+        query = query.where(CommandRow.number < place)
     return [_command(row, module_id) for row in query.order_by(CommandRow.number.desc()).limit(limit)]
 
 

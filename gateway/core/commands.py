@@ -90,7 +90,8 @@ class Commands:
 
         An action expires after 60 s unless told, a setting never. Raises Invalid, Conflict, Full, NotFound.
         """
-        module = self._registry.find(key)
+        roster = self._registry
+        module = roster.changeable(key, by) if isinstance(by, Person) else roster.find(key)
         if module.life != "approved":
             raise Conflict("%(id)s is not approved, so it takes no commands.", id=module.id)
         spec_params = self._types.get(module.type).check_command(name, params)
@@ -217,10 +218,13 @@ class Commands:
                 return command
         raise NotFound("There is no command %(id)r of %(module_id)s.", id=id[:64], module_id=module_id)
 
-    async def page(self, module_id: str, *, limit: int = 50) -> list[Command]:
-        """Commands of a module from the database, newest first, those that ended long ago included."""
+    async def page(self, module_id: str, *, before: str = "", limit: int = 50) -> list[Command]:
+        """Commands of a module from the database, newest first, those that ended long ago included.
+
+        `before` is the id of the last one of the page before; nothing follows one that there is not.
+        """
         module = self._registry.get(module_id)
-        return await self._store.read(lambda: load_page(module.number, module.id, limit))
+        return await self._store.read(lambda: load_page(module.number, module.id, limit, before))
 
     # Time
 

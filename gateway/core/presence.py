@@ -88,6 +88,7 @@ class PresenceBook:
             since_ms=entry.since_ms,
             last_seen_ms=entry.last_seen_ms,
             session=bool(entry.sessions),
+            sessions=tuple(sorted(entry.sessions)),
             unstable=self._is_unstable(entry),
         )
 

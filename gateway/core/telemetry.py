@@ -10,6 +10,7 @@ from peewee import fn
 
 from gateway.core import clock
 from gateway.core.events import Hub, ModuleRemoved, TelemetryChanged
+from gateway.core.late import Late
 from gateway.core.registry import Registry
 from gateway.core.types import MAX_DEPTH, MAX_KEYS, NAME, Types
 from gateway.core.values import Module
@@ -29,6 +30,13 @@ CLOCK_TOLERANCE_MS = 24 * 3600 * 1000
 AHEAD_MS = 10_000
 
 Values = Mapping[str, Any]
+
+
+class ClockFault(msgspec.Struct, frozen=True):
+    """At `at_ms` of our clock a module said that it was `said_ms` (UTC ms): more than a day wrong."""
+
+    at_ms: int
+    said_ms: int
 
 
 class _Latest(msgspec.Struct):
@@ -55,7 +63,12 @@ class Telemetry:
         self._latest: dict[str, _Latest] = {}
         self._next_series = 1
         self._encode = msgspec.json.Encoder().encode
+        self.late = Late(store)
+        # False while the disk is full: readings are shown, counted here and not recorded.
+        self.keeps = True
+        self.not_kept = 0
         self.received = 0
+        self._clock_faults: dict[str, ClockFault] = {}
         self.set_aside: Counter[str] = Counter()
         hub.subscribe(ModuleRemoved, self._module_removed)
 
@@ -79,6 +92,15 @@ class Telemetry:
         """The newest values; the caller must not change them."""
         known = self._latest.get(module_id)
         return known.values if known else {}
+
+    def times(self, module_id: str) -> dict[str, int]:
+        """When the newest value of each key is from, UTC ms; the caller must not change them."""
+        known = self._latest.get(module_id)
+        return known.at_ms if known else {}
+
+    def clock_faults(self, module_id: str) -> int:
+        """How many readings since the start came with a time that cannot be."""
+        return self.set_aside[f"{module_id} clock"]
 
     def report(self, module: Module, values: Values, ts_ms: int | None = None) -> bool:
         """Take one reading of several keys, at `ts_ms` (the module's word, UTC) or now.
@@ -118,10 +140,20 @@ class Telemetry:
 
     def _time(self, module: Module, ts_ms: int | None) -> int | None:
         """A device's own time, if it can be believed: one that is a day off is its clock's fault."""
-        if ts_ms is None or abs(ts_ms - clock.now_ms()) <= CLOCK_TOLERANCE_MS:
+        if ts_ms is None:
+            return None
+        now_ms = clock.now_ms()
+        if abs(ts_ms - now_ms) <= CLOCK_TOLERANCE_MS:
+            if self._clock_faults:
+                self._clock_faults.pop(module.id, None)
             return ts_ms
         self.set_aside[f"{module.id} clock"] += 1
+        self._clock_faults[module.id] = ClockFault(at_ms=now_ms, said_ms=ts_ms)
         return None
+
+    def clock_fault(self, module_id: str) -> ClockFault | None:
+        """How wrong the time of its last reading was, if that could not be believed."""
+        return self._clock_faults.get(module_id)
 
     def _record(self, latest: _Latest, key: str, value: Any, at_ms: int | None) -> bool:
         if at_ms is None:
@@ -136,7 +168,12 @@ class Telemetry:
         return kept
 
     def _append(self, latest: _Latest, key: str, value: Any, at_ms: int, *, leaf: bool) -> bool:
+        if not self.keeps:
+            self.not_kept += 1
+            return True
         series = latest.series.get(key) or self._new_series(latest, key, leaf)
+        if at_ms < self.late.rolled_ms:
+            self.late.mark(series, at_ms)
         number = float(value) if isinstance(value, bool | int | float) else None
         text = None if number is not None and value is not True and value is not False else self._text(value)
         return self._store.append(INSERT, (series, at_ms, number, text))
@@ -158,6 +195,7 @@ class Telemetry:
 
     def _module_removed(self, event: ModuleRemoved) -> None:
         self._latest.pop(event.module.id, None)
+        self._clock_faults.pop(event.module.id, None)
         for name in (event.module.id, f"{event.module.id} clock"):
             self.set_aside.pop(name, None)
 

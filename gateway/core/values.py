@@ -112,13 +112,14 @@ class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a module is there, why we think so and since when (UTC ms)."""
+    """Whether a module is there, why we think so and since when (UTC ms); `sessions` are its transports."""
 
     state: State
     reason: str
     since_ms: int
     last_seen_ms: int | None
     session: bool = False
+    sessions: tuple[str, ...] = ()
     unstable: bool = False
 
 
