@@ -40,7 +40,7 @@ class Assignments:
         Raises Conflict with every reason against it, Forbidden, Invalid, NotFound.
         """
         _must_manage(by)
-        module, image = self._registry.find(key), self._images.get(image_id)
+        module, image = self._reached(key, by), self._images.get(image_id)
         _check_time(not_before_ms)
         self._check_fits(module, image, by, override)
         open_job = self._ledger.open_of(module.number)
@@ -54,6 +54,10 @@ class Assignments:
         )
         await self._replace(module, image, open_job, job, by)
         return self._ledger.job(job.id)
+
+    def _reached(self, key: str, by: By) -> Module:
+        """The module, if this person looks after it; programs and the gateway reach them all."""
+        return self._registry.visible(key, by) if isinstance(by, Person) else self._registry.find(key)
 
     def obstacles(self, module: Module, image: Image) -> list[str]:
         """Each reason, as a sentence, why this module should not get this image; none: it may."""
@@ -131,6 +135,7 @@ class Assignments:
         module = self._registry.numbered(job.module_number)
         if module is None:
             raise Conflict("Its module is gone.")
+        self._reached(module.id, by)
         text = why or f"Cancelled by {name_of(by)}."
         ended = _cancelled(job, text)
         await self._write(module, job, ended, text, by, "firmware.cancel", assigned_firmware="")
@@ -140,7 +145,7 @@ class Assignments:
     async def unassign(self, key: str, by: By) -> Module:
         """Nothing is assigned to it any more; an open update is cancelled."""
         _must_manage(by)
-        module = self._registry.find(key)
+        module = self._reached(key, by)
         if (job := self._ledger.open_of(module.number)) is not None:
             await self.cancel(job.id, by)
         elif module.assigned_firmware:
@@ -155,6 +160,7 @@ class Assignments:
         module = self._registry.numbered(job.module_number)
         if module is None or latest is None or latest.id != job.id:
             raise Conflict("There is a newer update of this module.")
+        self._reached(module.id, by)
         if not job.ended or job.state == "confirmed":
             raise Conflict(
                 "This update is %(state)s; only one that did not succeed is tried again.", state=job.state

@@ -1,6 +1,7 @@
 """Rollouts: an image on its way to many modules, and the steps that people take with it."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from firmware.assignment import Assignments
@@ -22,7 +23,7 @@ from gateway.core import clock
 from gateway.core.core import Core
 from gateway.core.errors import Conflict, Forbidden, GatewayError, Invalid, NotFound
 from gateway.core.registry import Registry
-from gateway.core.rights import Person, may_administer, may_manage
+from gateway.core.rights import Person, may_administer, may_manage, may_see
 from gateway.core.values import Module
 
 __all__ = ["Rollout", "Rollouts"]
@@ -90,7 +91,8 @@ class Rollouts:
             raise Conflict("The file of %(serial)s is damaged. Upload it again.", serial=image.serial)
         for id in {id for pair in plan.never_both for id in pair}:
             _known(self._registry, id)
-        modules = self._chosen(plan, image)
+        modules = self._chosen(plan, image, by)
+        self._check_reach((module.number for module in modules), by)
         waves = divide(plan.waves, [module.id for module in modules])
         known = {module.id: module for module in modules}
         members = [
@@ -109,7 +111,13 @@ class Rollouts:
         self.tick()
         return progress.rollout
 
-    def _chosen(self, plan: Plan, image: Image) -> list[Module]:
+    def _check_reach(self, numbers: Iterable[int], by: Person) -> None:
+        """Raises `Forbidden` for a technician who does not look after all of these modules."""
+        modules = [module for number in numbers if (module := self._registry.numbered(number)) is not None]
+        if beyond := [m.id for m in modules if not may_see(by, m.owner_id, m.group)]:
+            raise Forbidden("%(count)s of its modules are in groups that are not yours.", count=len(beyond))
+
+    def _chosen(self, plan: Plan, image: Image, by: Person) -> list[Module]:
         if plan.modules:
             return [_known(self._registry, id) for id in plan.modules]
         if plan.type is not None and plan.type != image.type:
@@ -119,7 +127,7 @@ class Rollouts:
                 type=image.type,
                 type_2=plan.type,
             )
-        found = [module for module in self._registry.all() if _is_chosen(module, plan, image)]
+        found = [module for module in self._registry.all() if _is_chosen(module, plan, image, by)]
         if not found:
             whose = f"of the group {plan.group!r} " if plan.group is not None else ""
             raise Invalid(
@@ -219,6 +227,7 @@ class Rollouts:
     def _begin(self, id: int, step: str, by: Person) -> Progress:
         _must_manage(by)
         progress = self._book.get(id)
+        self._check_reach(progress.members, by)
         check_step(progress.rollout, step)
         return progress
 
@@ -240,6 +249,7 @@ def _known(registry: Registry, id: str) -> Module:
         raise Invalid(unknown.message) from None
 
 
-def _is_chosen(module: Module, plan: Plan, image: Image) -> bool:
+def _is_chosen(module: Module, plan: Plan, image: Image, by: Person) -> bool:
     fits = module.life == "approved" and module.type == image.type
+    fits = fits and may_see(by, module.owner_id, module.group)
     return fits and (plan.group is None or module.group == plan.group)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from gateway.core.rights import Person, Principal, Service, ServiceRole, may_administer, may_manage
+from gateway.core.rights import Person, Principal, Service, may_act, may_administer, may_manage
 
 
 class Access(StrEnum):
@@ -13,27 +13,23 @@ class Access(StrEnum):
     READ = "read"
     ACT = "act"
     PERSON = "person"
+    CHANGE = "change"
     SUPPLY = "supply"
     MANAGE = "manage"
     ADMINISTER = "administer"
 
 
-def _may_act(visitor: Principal) -> bool:
-    return isinstance(visitor, Person) or (
-        isinstance(visitor, Service) and visitor.role is ServiceRole.CONTROLLER
-    )
-
-
 def _may_supply(visitor: Principal) -> bool:
     """Enter devices and their firmware: who manages them, and programs that may act."""
-    return may_manage(visitor) or (isinstance(visitor, Service) and _may_act(visitor))
+    return may_manage(visitor) or (isinstance(visitor, Service) and may_act(visitor))
 
 
 _RULES: dict[Access, Callable[[Principal], bool]] = {
     Access.PUBLIC: lambda visitor: True,
     Access.READ: lambda visitor: isinstance(visitor, Person | Service),
-    Access.ACT: _may_act,
+    Access.ACT: may_act,
     Access.PERSON: lambda visitor: isinstance(visitor, Person),
+    Access.CHANGE: lambda visitor: isinstance(visitor, Person) and may_act(visitor),
     Access.SUPPLY: _may_supply,
     Access.MANAGE: may_manage,
     Access.ADMINISTER: may_administer,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gateway.core.core import Core
@@ -11,10 +12,12 @@ from gateway.core.rights import Principal, may_see
 from gateway.core.types import ModuleType
 from gateway.core.values import Module
 from web import wording
+from web.language import gettext as _
 
 LONG_VALUE = 16
 MAX_SORTED = 80
-_NUMBERED = re.compile(r"([^0-9]*)([0-9]*)")
+MAX_DIGITS = 20
+_DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def module_type(core: Core, code: int) -> ModuleType:
     try:
         return core.types.get(code)
     except NotFound:
-        return ModuleType(code=code, name=f"Type {code}")
+        return ModuleType(code=code, name=_("Type %(code)s", code=code))
 
 
 def view_of(core: Core, module: Module) -> ModuleView:
@@ -80,7 +83,7 @@ def view_of(core: Core, module: Module) -> ModuleView:
         type_code=module.type,
         type_name=kind.name,
         status=status,
-        status_word=wording.STATUS_WORDS.get(status, status),
+        status_word=wording.status_word(status),
         reason=wording.reason(presence.reason) if approved else module.decision_reason,
         since_ms=presence.since_ms if approved else module.decided_at_ms or module.created_at_ms,
         last_seen_ms=presence.last_seen_ms,
@@ -106,17 +109,20 @@ def _reading(kind: ModuleType, key: str, value: Any) -> Reading:
 
 def visible(core: Core, visitor: Principal) -> Iterable[Module]:
     """What this visitor may see, in the order of names."""
-    return in_order(module for module in core.registry.all() if may_see(visitor, module.owner_id))
+    seen = (m for m in core.registry.all() if may_see(visitor, m.owner_id, m.group))
+    return in_order(seen)
 
 
 def in_order(modules: Iterable[Module]) -> list[Module]:
     """In the order of names."""
-    return sorted(modules, key=lambda module: (_natural(module.name or module.id), module.id))
+    return sorted(modules, key=lambda module: (natural(module.name or module.id), module.id))
 
 
-def _natural(text: str) -> list[tuple[str, int]]:
-    """So that `Lamp 2` stands before `Lamp 10`."""
-    return [(words.lower(), int(digits or -1)) for words, digits in _NUMBERED.findall(text[:MAX_SORTED])]
+# The names of a house are asked for again with every list.
+@lru_cache(maxsize=50_000)
+def natural(text: str) -> str:
+    """What to sort a name by, so that `Lamp 2` stands before `Lamp 10`."""
+    return _DIGITS.sub(lambda digits: digits[0].rjust(MAX_DIGITS, "0"), text[:MAX_SORTED].lower())
 
 
 def matches(core: Core, module: Module, *, status: str = "", type: str = "", q: str = "") -> bool:

@@ -23,14 +23,14 @@ class Browser(msgspec.Struct):
     missed: bool = False
     missed_updates: bool = False
 
-    def may_see(self, owner_id: int | None) -> bool:
-        return may_see(self.person, owner_id)
+    def may_see(self, owner_id: int | None, group: str = "") -> bool:
+        return may_see(self.person, owner_id, group)
 
-    def watches(self, module_id: str, owner_id: int | None) -> bool:
+    def watches(self, module_id: str, owner_id: int | None, group: str) -> bool:
         return (
             self.watching is not None
             and (not self.watching or module_id in self.watching)
-            and self.may_see(owner_id)
+            and self.may_see(owner_id, group)
         )
 
 
@@ -61,12 +61,12 @@ class Audience:
     def of_person(self, person_id: int | None) -> list[str]:
         return [b.sid for b in self._browsers.values() if b.person.id == person_id]
 
-    def who_see(self, owner_id: int | None) -> list[str]:
-        return [b.sid for b in self._browsers.values() if b.may_see(owner_id)]
+    def who_see(self, owner_id: int | None, group: str) -> list[str]:
+        return [b.sid for b in self._browsers.values() if b.may_see(owner_id, group)]
 
-    def live(self, owner_id: int | None) -> list[str]:
+    def live(self, owner_id: int | None, group: str) -> list[str]:
         """Those who may see the module and show a page with modules on it."""
-        return [b.sid for b in self._browsers.values() if b.page in LIVE_PAGES and b.may_see(owner_id)]
+        return [b.sid for b in self._browsers.values() if b.page in LIVE_PAGES and b.may_see(owner_id, group)]
 
     def admins(self, *, page: str | None = None) -> list[str]:
         return [

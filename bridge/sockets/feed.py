@@ -34,7 +34,8 @@ class Feed:
         # Above every number of an earlier run, so that a browser from before a restart starts anew.
         self._first_seq = self.seq = clock.now_ms()
         self._seq_of: dict[str, dict[str, int]] = {}
-        self._gone: dict[tuple[str, int | None], int] = {}
+        # By module, and by owner and group, which decide who was told of it.
+        self._gone: dict[tuple[str, int | None, str], int] = {}
         self._changed: dict[str, set[str]] = defaultdict(set)
         # Marked for a new owner alone: whoever sees all has these values already.
         self._handed_over: dict[str, set[str]] = {}
@@ -62,9 +63,10 @@ class Feed:
 
     def _module_changed(self, event: ModuleChanged) -> None:
         keys = [FACTS]
-        if event.before.owner_id != event.after.owner_id:
+        before, after = event.before, event.after
+        if (before.owner_id, before.group) != (after.owner_id, after.group):
             self._take_away(event.before, event.after)
-            # The new owner has seen nothing of it yet.
+            # Who sees it from here on has seen nothing of it yet.
             latest = self._core.telemetry.latest(event.after.id)
             # Of two owners in one period the first one's marks are no changes either.
             new = self._changed[event.after.id] - self._handed_over.get(event.after.id, set())
@@ -76,18 +78,19 @@ class Feed:
         self._changed.pop(event.module.id, None)
         self._seq_of.pop(event.module.id, None)
         self._note_gone(event.module)
-        self._tell_gone(event.module.id, self._watchers(event.module.id, event.module.owner_id))
+        self._tell_gone(event.module.id, self._watchers(event.module))
 
     def _take_away(self, before: Module, after: Module) -> None:
-        """It has another owner now; for the old one it is gone."""
+        """It has another owner or group now; for those who saw it by the old one it is gone."""
         self._note_gone(before)
-        watchers = self._watchers(before.id, before.owner_id)
-        self._tell_gone(before.id, [b for b in watchers if not b.may_see(after.owner_id)])
+        lose = [b for b in self._watchers(before) if not b.may_see(after.owner_id, after.group)]
+        self._tell_gone(before.id, lose)
 
     def _note_gone(self, module: Module) -> None:
         self.seq += 1
-        self._gone.pop((module.id, module.owner_id), None)
-        self._gone[module.id, module.owner_id] = self.seq
+        place = (module.id, module.owner_id, module.group)
+        self._gone.pop(place, None)
+        self._gone[place] = self.seq
         if len(self._gone) > MOST_GONE:
             # Whoever was away for longer than we remember starts anew.
             self._first_seq = self._gone.pop(next(iter(self._gone)))
@@ -177,13 +180,13 @@ class Feed:
 
     def _sees(self, browser: Browser, module_id: str) -> bool:
         module = self._core.registry.known(module_id)
-        return module is not None and browser.watches(module_id, module.owner_id)
+        return module is not None and browser.watches(module_id, module.owner_id, module.group)
 
     def _visible(self, browser: Browser, changed: dict[str, set[str]]) -> Changes:
         found: Changes = {}
         for module_id, keys in changed.items():
             module = self._core.registry.known(module_id)
-            if module is not None and browser.watches(module_id, module.owner_id):
+            if module is not None and browser.watches(module_id, module.owner_id, module.group):
                 found[module_id] = self._changes(module, keys)
             elif GONE in keys:
                 found[module_id] = None
@@ -202,7 +205,7 @@ class Feed:
         """One event a module, for pages written for the documented real-time API."""
         for module_id, keys in changed.items():
             module = self._core.registry.known(module_id)
-            if module is None or not browser.may_see(module.owner_id):
+            if module is None or not browser.may_see(module.owner_id, module.group):
                 continue
             latest = self._core.telemetry.latest(module_id)
             known = self._known(browser, module_id)
@@ -255,31 +258,31 @@ class Feed:
         modules = {
             module.id: self._core.describe(module)
             for module in self._core.registry.all()
-            if browser.watches(module.id, module.owner_id)
+            if browser.watches(module.id, module.owner_id, module.group)
         }
         self._speaker.say("modules:snapshot", {"seq": self.seq, "modules": modules}, [browser.sid])
 
     def _came_back(self, browser: Browser, since: int) -> bool:
         """Whether a module went since and is there again, so that what is known of it must not be kept."""
         return any(
-            seq > since and browser.watches(id, owner_id) and self._sees(browser, id)
-            for (id, owner_id), seq in self._gone.items()
+            seq > since and browser.watches(*place) and self._sees(browser, place[0])
+            for place, seq in self._gone.items()
         )
 
     def _since(self, browser: Browser, since: int) -> Changes:
         found: Changes = {
-            id: None
-            for (id, owner_id), seq in self._gone.items()
-            if seq > since and browser.watches(id, owner_id)
+            place[0]: None
+            for place, seq in self._gone.items()
+            if seq > since and browser.watches(*place)
         }
         for module in self._core.registry.all():
             keys = {key for key, seq in self._seq_of.get(module.id, {}).items() if seq > since}
-            if keys and browser.watches(module.id, module.owner_id):
+            if keys and browser.watches(module.id, module.owner_id, module.group):
                 found[module.id] = self._changes(module, keys)
         return found
 
-    def _watchers(self, module_id: str, owner_id: int | None) -> list[Browser]:
-        return [b for b in self._audience.all() if b.watches(module_id, owner_id)]
+    def _watchers(self, module: Module) -> list[Browser]:
+        return [b for b in self._audience.all() if b.watches(module.id, module.owner_id, module.group)]
 
 
 def _merged(old: dict[str, set[str]], new: dict[str, set[str]]) -> dict[str, set[str]]:

@@ -30,6 +30,6 @@ def all_states(core: Core, browser: Browser) -> dict[str, Any]:
         status(core, module, reason=core.presence.of(module.id).reason)
         | {"telemetry": core.telemetry.latest(module.id)}
         for module in core.registry.all()
-        if browser.may_see(module.owner_id)
+        if browser.may_see(module.owner_id, module.group)
     ]
     return {"states": states, "timestamp": clock.now_ms()}

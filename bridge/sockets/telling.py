@@ -44,7 +44,7 @@ class Telling:
             return
         online = event.after == "online"
         change = states.status(self._core, module, reason=event.reason)
-        self._speaker.say("module:status:changed", change, self._audience.live(module.owner_id))
+        self._speaker.say("module:status:changed", change, self._audience.live(module.owner_id, module.group))
         if module.owner_id is not None and online is not (event.before == "online"):
             word = "user:module:online" if online else "user:module:offline"
             self._speaker.say(word, change, self._audience.of_person(module.owner_id))
@@ -87,8 +87,9 @@ class Telling:
     def _command_changed(self, event: CommandChanged) -> None:
         module = self._core.registry.known(event.command.module_id)
         if module is not None:
+            seers = self._audience.who_see(module.owner_id, module.group)
             data = msgspec.to_builtins(event.command)
-            self._speaker.say("module:command:updated", data, self._audience.who_see(module.owner_id))
+            self._speaker.say("module:command:updated", data, seers)
 
     def _join_changed(self, event: JoinChanged) -> None:
         self._speaker.say("join:changed", msgspec.to_builtins(event.join), self._staff())

@@ -104,4 +104,4 @@ class UpdatesNews:
         if key[0] == ROLLOUT:
             return browser.person.role is not Role.USER
         module = self._core.registry.known(self._known[key][1])
-        return module is not None and browser.may_see(module.owner_id)
+        return module is not None and browser.may_see(module.owner_id, module.group)

@@ -60,7 +60,7 @@ class Ownership:
 
     async def release(self, key: str, by: Person) -> str:
         """Give a module up, or take it from its owner (staff); returns the code for the next one, if any."""
-        module = self._registry.visible(key, by)
+        module = self._registry.changeable(key, by)
         if module.owner_id is None:
             raise Conflict("%(id)s belongs to nobody.", id=module.id)
         note = {"owner_id": None, "before": module.owner_id}

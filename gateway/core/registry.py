@@ -102,7 +102,7 @@ class Registry(Roster):
 
     async def edit(self, key: str, by: Person, **fields: Any) -> Module:
         """Rename, move or give away a module. Owners rename theirs; giving away is for those who manage."""
-        module = self.visible(key, by)
+        module = self.changeable(key, by)
         if "owner_id" in fields and not may_manage(by):
             raise Forbidden("Only a technician or an admin gives a module to somebody.")
         for name in ("name", "location", "group"):
@@ -196,7 +196,7 @@ class Registry(Roster):
         """The module, for somebody who manages modules; raises `Forbidden` for others."""
         if not may_manage(by):
             raise Forbidden("Only a technician or an admin may do this.")
-        return self.find(key)
+        return self.visible(key, by)
 
     def _token_used(self, module: Module) -> None:
         super()._token_used(module)

@@ -53,9 +53,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """`groups`: the modules a user sees beside his own, and the only ones a technician looks after (none
+    named: all). `acts` False: may look and nothing else."""
+
     id: int
     name: str
     role: Role
+    groups: frozenset[str] = frozenset()
+    acts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +132,11 @@ def covers(grant: Path, what: Path) -> bool:
     return len(grant) == len(what)
 
 
-def may_see(principal: Principal | Client, owner_id: int | None) -> bool:
-    """Whether a person, a program or the house itself may see a module of this owner."""
+def may_see(principal: Principal | Client, owner_id: int | None, group: str = "") -> bool:
+    """Whether a person, a program or the house itself may see a module of this owner, in this group."""
     match principal:
-        case Person(id, _, role):
-            return role is not Role.USER or owner_id == id
+        case Person():
+            return _is_within(principal, owner_id, group)
         case Client(_, its_owner_id):
             return owner_id is None or owner_id == its_owner_id
         case Service() | Everything():
@@ -140,8 +145,26 @@ def may_see(principal: Principal | Client, owner_id: int | None) -> bool:
             return False
 
 
+def _is_within(person: Person, owner_id: int | None, group: str) -> bool:
+    if person.role is Role.ADMIN or owner_id == person.id:
+        return True
+    in_scope = group != "" and group in person.groups
+    return in_scope or (person.role is Role.TECHNICIAN and not person.groups)
+
+
+def may_act(principal: Principal) -> bool:
+    """Send commands and change settings of what one sees: people who may more than look, and controllers."""
+    match principal:
+        case Person(role=role, acts=acts):
+            return acts or role is not Role.USER
+        case Service(_, role):
+            return role is ServiceRole.CONTROLLER
+        case _:
+            return isinstance(principal, Everything)
+
+
 def may_manage(principal: Principal) -> bool:
-    """Approve, reject, rotate, revoke, assign: technicians and admins."""
+    """Approve, reject, rotate, revoke, assign: technicians and admins; of the modules they see."""
     return isinstance(principal, Everything) or (
         isinstance(principal, Person) and principal.role in (Role.TECHNICIAN, Role.ADMIN)
     )

@@ -30,6 +30,6 @@ def _plain(shadow: Shadow) -> dict[str, Any]:
 OPERATIONS = [
     Operation("GET", "/modules/{id}/desired", get, Access.READ, "Desired and reported values", TAG,
               reply=DesiredOut),
-    Operation("PUT", "/modules/{id}/desired", put, Access.PERSON, "Change the desired values", TAG,
+    Operation("PUT", "/modules/{id}/desired", put, Access.CHANGE, "Change the desired values", TAG,
               reply=DesiredOut, body=DesiredIn, errors=(409,)),
 ]  # fmt: skip

@@ -66,7 +66,7 @@ async def add_type(call: Call) -> Any:
 
 async def stats(call: Call) -> Any:
     core = call.visit.site.core
-    seen = (m for m in core.registry.all() if may_see(call.visit.principal, m.owner_id))
+    seen = (m for m in core.registry.all() if may_see(call.visit.principal, m.owner_id, m.group))
     counted = Counter(core.status(module) for module in seen)
     return {
         "modules": {status: counted[status] for status in STATUS_WORDS},

@@ -72,7 +72,7 @@ def _newest(call: Call, job: Job) -> Job:
 def _sees(call: Call, job: Job) -> bool:
     module = call.visit.site.core.registry.numbered(job.module_number)
     who = call.visit.principal
-    return may_manage(who) if module is None else may_see(who, module.owner_id)
+    return may_manage(who) if module is None else may_see(who, module.owner_id, module.group)
 
 
 async def get(call: Call) -> Any:

@@ -34,7 +34,7 @@ async def find(call: Call) -> Any:
     seen = [
         module
         for module in core.registry.all()
-        if may_see(call.visit.principal, module.owner_id)
+        if may_see(call.visit.principal, module.owner_id, module.group)
         and matches(core, module, status=query.status, type=wanted, q=query.q)
     ]
     items, following = page(sorted(seen, key=_key), query, _key)
@@ -95,7 +95,7 @@ OPERATIONS = [
     Operation("GET", "/modules", find, Access.READ, "Find modules", TAG, reply=ModulePage, query=ModuleQuery),
     Operation("GET", "/modules/{id}", get, Access.READ, "One module, by id, UUID or number", TAG,
               reply=ModuleOut),
-    Operation("PATCH", "/modules/{id}", change, Access.PERSON, "Rename, move or give away", TAG,
+    Operation("PATCH", "/modules/{id}", change, Access.CHANGE, "Rename, move or give away", TAG,
               reply=ModuleOut, body=ModulePatch),
     Operation("DELETE", "/modules/{id}", delete, Access.MANAGE, "Delete it and its history", TAG, status=204),
     Operation("POST", "/modules/{id}/approve", approve, Access.MANAGE, "Let a waiting module in", TAG,

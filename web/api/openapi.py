@@ -25,6 +25,7 @@ _WORDS = {
     Access.READ: "people and service accounts",
     Access.ACT: "people and controllers",
     Access.PERSON: "people",
+    Access.CHANGE: "people who may more than look",
     Access.SUPPLY: "technicians, admins and controllers",
     Access.MANAGE: "technicians and admins",
     Access.ADMINISTER: "admins",

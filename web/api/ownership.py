@@ -43,9 +43,9 @@ async def code_of(call: Call) -> Any:
 
 
 OPERATIONS = [
-    Operation("POST", "/modules/claim", claim, Access.PERSON, "Make the module of a claim code one's own",
+    Operation("POST", "/modules/claim", claim, Access.CHANGE, "Make the module of a claim code one's own",
               TAG, reply=ModuleOut, body=ClaimIn, errors=(404, 409, 429)),
-    Operation("POST", "/modules/{id}/unclaim", unclaim, Access.PERSON,
+    Operation("POST", "/modules/{id}/unclaim", unclaim, Access.CHANGE,
               "Give it up (its owner), or take it from its owner (staff); answers with the next code", TAG,
               reply=ClaimCodeOut, body=Nothing, errors=(409,)),
     Operation("GET", "/modules/{id}/claim-code", code_of, Access.MANAGE, "The code to claim it with", TAG,

@@ -109,11 +109,11 @@ def _check_confirmed(visit: Visit) -> None:
 
 
 _ACTIONS: list[tuple[str, Action, Access]] = [
-    ("edit", edit, Access.PERSON),
+    ("edit", edit, Access.CHANGE),
     ("give", give, Access.MANAGE),
-    ("unclaim", unclaim, Access.PERSON),
-    ("commands/{command}", send_command, Access.PERSON),
-    ("commands/{command}/cancel", cancel_command, Access.PERSON),
+    ("unclaim", unclaim, Access.CHANGE),
+    ("commands/{command}", send_command, Access.CHANGE),
+    ("commands/{command}/cancel", cancel_command, Access.CHANGE),
     ("rotate-token", rotate_token, Access.MANAGE),
     ("revoke", revoke, Access.MANAGE),
     ("delete", delete, Access.MANAGE),

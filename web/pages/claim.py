@@ -8,6 +8,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.ownership import plain, spaced
 from gateway.core.values import Module
 from web.access import Access
+from web.language import gettext as _
 from web.notices import Notice
 from web.ownerview import ClaimView, claim_view
 from web.pages.table import Page
@@ -37,7 +38,8 @@ async def claim(visit: Visit) -> Response:
         module = await ownership.claim(visit.text("code"), visit.person, visit.address)
     except GatewayError as error:
         return await show(replace(visit, refused=error))
-    return visit.go(f"/modules/{module.id}", Notice(f"{module.name or module.id} is yours now."))
+    said = _("%(name)s is yours now.", name=module.name or module.id)
+    return visit.go(f"/modules/{module.id}", Notice(said))
 
 
 async def labels(visit: Visit) -> Response:
@@ -72,6 +74,6 @@ def _label(visit: Visit, module: Module) -> Label | None:
 
 PAGES = [
     Page("GET", "/claim", show, Access.PERSON),
-    Page("POST", "/claim", claim, Access.PERSON, stale=show),
+    Page("POST", "/claim", claim, Access.CHANGE, stale=show),
     Page("GET", "/modules/labels", labels, Access.MANAGE),
 ]
