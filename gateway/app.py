@@ -31,6 +31,7 @@ from bridge.sockets.server import make_server
 from bridge.tasks import Tasks
 from bridge.topics import Topics
 from firmware.house import Firmware, open_firmware
+from gateway.backup.making import BackupMaker
 from gateway.control import Control
 from gateway.core.core import Core, open_core
 from gateway.duties import Duties
@@ -39,6 +40,7 @@ from gateway.shipping import Shipping
 from gateway.tls.keeper import Tls
 from web.app import create_app
 from web.render import HERE
+from web.site import Roof
 
 SOCKET_IO_SCRIPT = HERE / "static" / "vendor" / "socket.io.js"
 
@@ -82,12 +84,9 @@ async def open_gateway(settings: Settings, tls: Tls | None = None) -> AsyncItera
         hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
         received = _counting(core, hall, link)
         dialects = _dialects(core, hall, link, received)
-        web = create_app(
-            core,
-            firmware,
-            mounts=_websockets(core, tasks, link),
-            mqtt_counts=lambda: link.stats() | {"set_aside": uplink.set_aside.total()},
-        )
+        mqtt_counts = _link_counts(link, uplink)
+        roof = Roof(mqtt_counts, tls, await asyncio.to_thread(_backups, core))
+        web = create_app(core, firmware, mounts=_websockets(core, tasks, link), roof=roof)
 
         await stack.enter_async_context(link)
         duties = await stack.enter_async_context(Duties())
@@ -98,6 +97,16 @@ async def open_gateway(settings: Settings, tls: Tls | None = None) -> AsyncItera
         for name, dialect in dialects.items():
             duties.start(dialect.run(), name)
         yield Gateway(core, firmware, link, Gate(socketio.ASGIApp(sio, web), hall.stops))
+
+
+def _link_counts(link: EmbeddedLink, uplink: Uplink) -> Callable[[], dict[str, int]]:
+    return lambda: link.stats() | {"set_aside": uplink.set_aside.total()}
+
+
+def _backups(core: Core) -> BackupMaker:
+    maker = BackupMaker(core)
+    maker.clear()
+    return maker
 
 
 def _keep_time(duties: Duties, core: Core, firmware: Firmware) -> None:

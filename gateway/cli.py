@@ -18,12 +18,15 @@ from starlette.applications import Starlette
 
 from firmware.bundles import make_bundle
 from gateway.app import Gateway, make_app
+from gateway.backup.restoring import restore
 from gateway.control import perform
+from gateway.core.audit_words import said_of
 from gateway.core.errors import GatewayError, Invalid
 from gateway.serve import serve
 from gateway.settings import Settings, unknown_variables
 from gateway.simulator import command as simulator
 from gateway.simulator.demo import demonstration
+from gateway.tls.keeper import Tls
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,9 +43,12 @@ app.add_typer(module_app, name="module")
 app.add_typer(audit_app, name="audit")
 firmware_app = typer.Typer(no_args_is_help=True, help="Firmware.")
 app.add_typer(firmware_app, name="firmware")
+tls_app = typer.Typer(no_args_is_help=True, help="The certificate of the web and MQTT.")
+app.add_typer(tls_app, name="tls")
 
 SIMULATED = Path("simulated-modules.json")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FromStdin = Annotated[bool, typer.Option("--passphrase-stdin", help="Read it from standard input.")]
 out = Console(highlight=False, soft_wrap=True)
 
 
@@ -131,17 +137,69 @@ def module_import(file: Path, as_json: AsJson = False) -> None:
 
 
 @audit_app.command("verify")
-def audit_verify(as_json: AsJson = False) -> None:
-    """Check that no row of the audit trail was changed or taken out."""
-    result = _perform("audit.verify")
+def audit_verify(
+    accept: Annotated[
+        bool, typer.Option(help="Go on from what there is, after a restored backup or with another key.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that no row of the audit trail was changed, taken out or cut off; status 1 if one was."""
+    result = _perform("audit.accept" if accept else "audit.verify")
     if as_json:
         _show(result, True)
-    elif result["broken_at"] is None:
-        out.print("The audit trail is whole.")
     else:
-        out.print(f"The audit trail does not fit at row {result['broken_at']}.")
-    if result["broken_at"] is not None:
+        out.print(said_of(result), markup=False)
+    if not result["whole"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(file: Path, passphrase_stdin: FromStdin = False, as_json: AsJson = False) -> None:
+    """Write everything (data, images, keys) to an encrypted file; works while the gateway runs."""
+    passphrase = _passphrase(passphrase_stdin, anew=True)
+    _show(_perform("backup", file=str(file.absolute()), passphrase=passphrase), as_json)
+
+
+@app.command("restore")
+def restore_backup(
+    file: Path,
+    force: Annotated[bool, typer.Option(help="Put aside what is in the data folder.")] = False,
+    passphrase_stdin: FromStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup into the data folder, checked before anything is touched; no gateway may run on it."""
+    passphrase = _passphrase(passphrase_stdin, anew=False)
+    restored = asyncio.run(restore(_settings(), file, passphrase, force=force))
+    if restored.audit_fault:
+        typer.echo("The audit trail in the backup is not whole: see `passerelle audit verify`.", err=True)
+    _show(msgspec.to_builtins(restored), as_json)
+
+
+def _passphrase(stdin: bool, *, anew: bool) -> str:
+    if stdin:
+        return sys.stdin.readline().rstrip("\n")
+    return str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=anew))
+
+
+@tls_app.command("fingerprint")
+def tls_fingerprint(as_json: AsJson = False) -> None:
+    """Show the certificate and its fingerprint, and that of the authority."""
+    _show(_certificate(), as_json)
+
+
+@tls_app.command("renew")
+def tls_renew(as_json: AsJson = False) -> None:
+    """Make a new certificate by the gateway's own authority; a running gateway shows it within 30 s."""
+    Tls(_settings()).renew()
+    _show(_certificate(), as_json)
+
+
+def _certificate() -> dict[str, Any]:
+    tls = Tls(_settings())
+    tls.open()
+    if tls.current is None:
+        raise Invalid("There is no certificate: PASSERELLE_TLS is off.")
+    return {**msgspec.to_builtins(tls.current), "days_left": tls.days_left()}
 
 
 @firmware_app.command("bundle")

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 
 import msgspec
 
+from gateway.backup.making import BackupMaker
 from gateway.core.core import Core, open_core
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.rights import Role
@@ -24,6 +25,8 @@ MAX_REQUEST = 16 * 1024 * 1024
 # What a Unix socket's address can hold, on the narrowest of systems.
 MAX_SOCKET_PATH = 100
 BY = "command line"
+# Lies in the data folder while a restored backup takes its place.
+UNDER_WAY = "restore-under-way"
 
 Operation = Callable[..., Awaitable[Any]]
 
@@ -43,13 +46,26 @@ async def import_modules(core: Core, rows: list[dict[str, Any]]) -> Any:
 
 
 async def verify_audit(core: Core) -> Any:
-    return {"broken_at": await core.audit.broken_at()}
+    verdict = await core.audit.verify()
+    return {"whole": verdict.whole} | msgspec.to_builtins(verdict)
+
+
+async def accept_audit(core: Core) -> Any:
+    await core.audit.accept(BY)
+    return await verify_audit(core)
+
+
+async def make_backup(core: Core, file: str, passphrase: str) -> Any:
+    made = await BackupMaker(core).to_file(Path(file), passphrase, BY)
+    return {"file": file, "size": made.size, "at_ms": made.at_ms}
 
 
 OPERATIONS: dict[str, Operation] = {
+    "backup": make_backup,
     "user.add": add_user,
     "module.import": import_modules,
     "audit.verify": verify_audit,
+    "audit.accept": accept_audit,
 }
 
 
@@ -91,7 +107,7 @@ class Control:
             operation = OPERATIONS[request["operation"]]
             return {"result": await operation(self._core, **request["arguments"])}
         except GatewayError as error:
-            return {"error": error.message}
+            return {"error": str(error.message)}
         except (msgspec.DecodeError, KeyError, TypeError):
             return {"error": "The running gateway does not know this command; it may be of another version."}
 
@@ -100,8 +116,11 @@ def socket_path(settings: Settings) -> Path:
     return settings.data.absolute() / "control.sock"
 
 
-def lock(settings: Settings) -> IO[str]:
-    """Take the data folder for this process; raises `Invalid` when another has it."""
+def lock(settings: Settings, *, cut_short: bool = False) -> IO[str]:
+    """Take the data folder for this process; raises `Invalid` when another has it.
+
+    So it does for a folder in which a restore was cut short, unless that is just what is being mended.
+    """
     # Keys, tokens' digests and the control socket lie there: for its owner only.
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = (settings.data / "lock").open("w")
@@ -110,6 +129,11 @@ def lock(settings: Settings) -> IO[str]:
     except OSError:
         file.close()
         raise Invalid("Another gateway or command uses %(data)s right now.", data=settings.data) from None
+    if (settings.data / UNDER_WAY).exists() and not cut_short:
+        file.close()
+        raise Invalid(
+            "A restore into %(data)s was cut short. Run it again with --force.", data=settings.data
+        )
     return file
 
 

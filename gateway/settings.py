@@ -148,6 +148,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data / 'passerelle.db'}"
 
     @property
+    def database_path(self) -> Path:
+        """Where SQLite keeps it."""
+        return Path(self.database.removeprefix("sqlite:///"))
+
+    @property
     def tls_mode(self) -> Literal["off", "files", "own"]:
         """Where certificate and key come from, or that there are none."""
         return self.tls or ("files" if self.tls_cert else "off")

@@ -12,13 +12,14 @@ from starlette.types import Scope
 
 from firmware.house import Firmware
 from gateway.core.core import Core
-from web import api, devices, documented, download, health, instance, pages
+from web import api, authority, devices, documented, download, health, instance, pages
 from web.failures import handlers
-from web.headers import SecurityHeaders
+from web.headers import HSTS, SecurityHeaders
 from web.listening import Listening
+from web.origins import Origins
 from web.pages.table import routes as page_routes
 from web.render import HERE
-from web.site import make_site
+from web.site import Roof, make_site
 
 
 class Number(IntegerConvertor):
@@ -44,13 +45,13 @@ def create_app(
     firmware: Firmware,
     *,
     mounts: Sequence[BaseRoute] = (),
-    mqtt_counts: health.MqttCounts = dict,
+    roof: Roof | None = None,
 ) -> Starlette:
     """The pages, forms, REST and the devices' HTTP door over `core` and `firmware`.
 
-    `mounts` are routes of the roof; `mqtt_counts` gives the link's figures for `/metrics`.
+    `mounts` are routes of the roof; `roof` is what it lends to pages.
     """
-    site = make_site(core, firmware)
+    site = make_site(core, firmware, roof)
     return Starlette(
         routes=[
             *mounts,
@@ -58,11 +59,16 @@ def create_app(
             *documented.routes(site),
             *instance.routes(site),
             *download.routes(site),
-            *health.routes(site, mqtt_counts),
+            *health.routes(site),
+            *authority.routes(site),
             *api.routes(site),
             *page_routes(site, pages.PAGES),
             Mount("/static", OurFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(Listening)],
+        middleware=[
+            Middleware(SecurityHeaders, hsts=lambda: core.choices.is_on(HSTS)),
+            Middleware(Listening),
+            Middleware(Origins),
+        ],
         exception_handlers=handlers(site),
     )

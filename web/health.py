@@ -1,7 +1,7 @@
 """`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics` (Prometheus)."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
@@ -16,15 +16,12 @@ from gateway.storage.models import SettingRow
 from web.site import Site
 from web.wording import STATUS_WORDS
 
-MqttCounts = Callable[[], Mapping[str, int]]
-
 
 class Figures(Collector):
     """The house in numbers, read when asked for; no label ever names a module or a person."""
 
-    def __init__(self, site: Site, mqtt_counts: MqttCounts) -> None:
+    def __init__(self, site: Site) -> None:
         self._site = site
-        self._mqtt_counts = mqtt_counts
 
     def collect(self) -> Iterable[Metric]:
         core = self._site.core
@@ -55,7 +52,7 @@ class Figures(Collector):
                 core.audit.lines_waiting,
             )
         yield from self._of_updates()
-        for name, count in self._mqtt_counts().items():
+        for name, count in self._site.roof.mqtt_counts().items():
             what = f"MQTT: {name.replace('_', ' ')}."
             yield UnknownMetricFamily(f"passerelle_mqtt_{name}", what, count)
 
@@ -75,9 +72,9 @@ class Figures(Collector):
         )
 
 
-def routes(site: Site, mqtt_counts: MqttCounts) -> list[Route]:
+def routes(site: Site) -> list[Route]:
     figures = CollectorRegistry()
-    figures.register(Figures(site, mqtt_counts))
+    figures.register(Figures(site))
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)

@@ -1,15 +1,27 @@
 """What every page and call is served from."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from jinja2 import Environment
 
 from firmware.house import Firmware
+from gateway.core.backups import Backups, NoBackups
+from gateway.core.certificates import Certificates, NoCertificates
 from gateway.core.core import Core
 from web.csrf import VisitorTokens
 from web.notices import Notices
 from web.render import environment
 from web.streaming import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """What the roof lends to pages; alone, the web has none of it. `mqtt_counts`: the link's figures."""
+
+    mqtt_counts: Callable[[], Mapping[str, int]] = dict
+    certificates: Certificates = field(default_factory=NoCertificates)
+    backups: Backups = field(default_factory=NoBackups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +32,13 @@ class Site:
     visitors: VisitorTokens
     notices: Notices = field(default_factory=Notices)
     downloads: Places = field(default_factory=Places)
+    roof: Roof = field(default_factory=Roof)
 
     @property
     def public_url(self) -> str:
         return self.core.settings.public_url
 
 
-def make_site(core: Core, firmware: Firmware) -> Site:
-    return Site(core, firmware, environment(), VisitorTokens(core.settings.signing_key().encode()))
+def make_site(core: Core, firmware: Firmware, roof: Roof | None = None) -> Site:
+    visitors = VisitorTokens(core.settings.signing_key().encode())
+    return Site(core, firmware, environment(), visitors, roof=roof or Roof())

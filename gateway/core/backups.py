@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.core.errors import Invalid, Unavailable
+from gateway.core.rights import Person
 from gateway.storage.models import SettingRow
 from gateway.storage.store import Store
 
@@ -25,13 +26,17 @@ class Backup(msgspec.Struct, frozen=True):
 class Backups(Protocol):
     """`streamed(passphrase, by)`: everything, encrypted, piece by piece; raises before the first piece."""
 
-    def streamed(self, passphrase: str, by: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
+    def streamed(
+        self, passphrase: str, by: Person | str
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
 
 
 class NoBackups:
     """Where nothing makes them."""
 
-    def streamed(self, passphrase: str, by: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def streamed(
+        self, passphrase: str, by: Person | str
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         raise Unavailable("This gateway makes no backups.")
 
 

@@ -52,7 +52,7 @@ class NoCertificates:
     """Without TLS."""
 
     problem = ""
-    current = None
+    current: Certificate | None = None
 
     def ca_pem(self) -> bytes | None:
         return None

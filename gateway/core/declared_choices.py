@@ -17,11 +17,23 @@ CHOICES: tuple[Choice, ...] = (
         hint="A type may say otherwise.",
     ),
     Choice(
-        "history.five_minutes_days", "History", "Keep 5-minute values for", 90, unit="days", low=1, high=3660
+        "history.five_minutes_days", "History", "Keep 5-minute values for", 90, unit="days", low=2, high=3660
     ),
     Choice("history.hours_days", "History", "Keep hourly values for", 730, unit="days", low=1, high=36500),
     Choice(
         "history.disk_megabytes", "History", "Use at most this much disk", 0, unit="MB", high=100_000_000,
         hint="0: no limit of its own; growth stops before the disk is full in any case.",
+    ),
+    Choice(
+        "alerts.offline_minutes", "Alerts", "A module is missed after", 10, unit="minutes", high=10_080,
+        hint="0: never. Groups may have a time of their own, see Channels and rules.",
+    ),
+    Choice(
+        "alerts.disk_megabytes", "Alerts", "The disk is nearly full with less than", 500, unit="MB",
+        high=10_000_000, hint="0: never.",
+    ),
+    Choice(
+        "web.hsts", "Encryption", "Tell browsers to come by https only", True,
+        hint="For a year, whatever the port: other services of this host are then reached by https only, too.",
     ),
 )  # fmt: skip

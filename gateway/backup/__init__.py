@@ -1,0 +1,1 @@
+"""Everything a gateway is, in one encrypted file, and back."""
