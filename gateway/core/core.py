@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core import audit
+from gateway.core.access_keys import AccessKeys
 from gateway.core.accounts import Accounts
 from gateway.core.anchor import Anchorage
 from gateway.core.audit import Audit
@@ -23,21 +24,27 @@ from gateway.core.device_log import DeviceLog
 from gateway.core.devices import Devices
 from gateway.core.enrolment import Enrolment
 from gateway.core.events import Hub
+from gateway.core.halfway import KnownBrowsers
 from gateway.core.history import History
 from gateway.core.instance import Instance
+from gateway.core.invitations import Invitations
 from gateway.core.joining import Joining
+from gateway.core.keeping import Keeping
 from gateway.core.mailbox import Mailbox
 from gateway.core.maintenance import MaintenanceMode
 from gateway.core.moments import Moments
 from gateway.core.own_types import OwnTypes
 from gateway.core.ownership import Ownership
 from gateway.core.people import People
+from gateway.core.personal_tokens import PersonalTokens
 from gateway.core.presence import PresenceBook
 from gateway.core.proof import Proofs
 from gateway.core.pulse import Pulse
 from gateway.core.registry import Registry
+from gateway.core.second_factor import SecondFactors
 from gateway.core.services import Services
 from gateway.core.sessions import Sessions
+from gateway.core.sign_ups import SignUps
 from gateway.core.standing import Standing
 from gateway.core.telemetry import Telemetry
 from gateway.core.timeline import Timeline
@@ -68,6 +75,7 @@ class Core:
     presence: PresenceBook
     telemetry: Telemetry
     history: History
+    keeping: Keeping
     commands: Commands
     desired: Desired
     standing: Standing
@@ -163,7 +171,7 @@ def _build(settings: Settings, store: Store) -> Core:
     decisions = Decisions(registry, hub, Declarations(registry, types, hub), Proofs(store, hub, choices))
     enrolment = _enrolment(settings, registry, joining, types, bootstrap, decisions, hub)
     telemetry, presence = Telemetry(store, hub, registry, types), PresenceBook(store, hub, registry, types)
-    accounts = _accounts(settings, store, hub)
+    accounts = _accounts(settings, store, hub, choices)
     clients = Clients(store, hub, joining, accounts.people, rate_limits=settings.rate_limits)
     mailbox = Mailbox(store, hub)
     return Core(
@@ -183,6 +191,7 @@ def _build(settings: Settings, store: Store) -> Core:
         presence=presence,
         telemetry=telemetry,
         history=History(store, telemetry),
+        keeping=Keeping(store, hub, choices, types, telemetry, settings.database),
         commands=Commands(store, hub, registry, types),
         desired=Desired(store, hub, registry),
         standing=Standing(store, hub, registry, types),
@@ -219,10 +228,20 @@ def _audit(settings: Settings, store: Store) -> Audit:
     return Audit(store, Anchorage(settings.data / "audit.anchor", settings.signing_key(), database))
 
 
-def _accounts(settings: Settings, store: Store, hub: Hub) -> Accounts:
+def _accounts(settings: Settings, store: Store, hub: Hub, choices: Choices) -> Accounts:
+    key, limited = settings.signing_key(), settings.rate_limits
     people, maintenance = People(store, hub), MaintenanceMode(store, hub)
-    sessions = Sessions(store, hub, people, maintenance, settings.signing_key())
-    return Accounts(people, sessions, maintenance, rate_limits=settings.rate_limits)
+    return Accounts(
+        people,
+        Sessions(store, hub, people, maintenance, AccessKeys(store, hub, key)),
+        maintenance,
+        SecondFactors(store, hub, key),
+        PersonalTokens(store, hub, people),
+        Invitations(store, hub, people),
+        SignUps(store, hub, people, choices, rate_limits=limited),
+        KnownBrowsers(key),
+        rate_limits=limited,
+    )
 
 
 def _enrolment(

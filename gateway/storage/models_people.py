@@ -26,7 +26,6 @@ class SignUpRow(Base):
 
     id = NumberField()
     username = TextField()
-    folded_username = TextField(unique=True)
     name = TextField()
     email = TextField()
     note = TextField()

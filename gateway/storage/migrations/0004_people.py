@@ -46,7 +46,6 @@ class InvitationRow(Base):
 class SignUpRow(Base):
     id = NumberField()
     username = TextField()
-    folded_username = TextField(unique=True)
     name = TextField()
     email = TextField()
     note = TextField()

@@ -137,18 +137,28 @@ def part(data):
     return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
 
 
-def by_hand(header, claims, key=KEY, digest=hashlib.sha256):
+SIGNS = hmac.digest(KEY.encode(), b"access tokens 1", "sha256").decode("latin-1")
+KID = hashlib.sha256(b"kid " + SIGNS.encode("latin-1")).hexdigest()[:16]
+
+
+def by_hand(header, claims, key=SIGNS, digest=hashlib.sha256):
     body = f"{part(header)}.{part(claims)}"
-    signature = hmac.new(key.encode(), body.encode(), digest).digest()
+    signature = hmac.new(key.encode("latin-1"), body.encode(), digest).digest()
     return f"{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
-HS256 = {"alg": "HS256", "typ": "JWT"}
+HS256 = {"alg": "HS256", "typ": "JWT", "kid": KID}
 ATTACKS = {
-    "no signature": lambda c: f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(c)}.",
-    "none, oddly written": lambda c: f"{part({'alg': 'nOnE'})}.{part(c)}.",
-    "named RS256, signed with the secret": lambda c: by_hand({"alg": "RS256", "typ": "JWT"}, c),
-    "another HMAC": lambda c: by_hand({"alg": "HS512", "typ": "JWT"}, c, digest=hashlib.sha512),
+    "no signature": lambda c: f"{part({'alg': 'none', 'kid': KID})}.{part(c)}.",
+    "none, oddly written": lambda c: f"{part({'alg': 'nOnE', 'kid': KID})}.{part(c)}.",
+    "named RS256, signed with the secret": lambda c: by_hand({"alg": "RS256", "kid": KID}, c),
+    "another HMAC": lambda c: by_hand({"alg": "HS512", "kid": KID}, c, digest=hashlib.sha512),
+    "the gateway's own key": lambda c: by_hand(HS256, c, key=KEY),
+    "no kid": lambda c: by_hand({"alg": "HS256"}, c),
+    "the kid of nobody": lambda c: by_hand(HS256 | {"kid": "0" * 16}, c),
+    "a kid that is a path": lambda c: by_hand(HS256 | {"kid": "../../secret.key"}, c),
+    "a kid that is no text": lambda c: by_hand(HS256 | {"kid": ["a"]}, c),
+    "too long a life": lambda c: by_hand(HS256, c | {"exp": c["iat"] + 86400}),
     "another key": lambda c: by_hand(HS256, c, key="x" * 40),
     "an empty key by kid": lambda c: by_hand(HS256 | {"kid": "/dev/null"}, c, key=""),
     "a key of its own": lambda c: by_hand(HS256 | {"jwk": {"kty": "oct", "k": "eHh4"}}, c, key="xxx"),
