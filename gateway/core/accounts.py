@@ -1,31 +1,78 @@
-"""Getting in: the first admin by the set-up link, everybody by password, and never too many tries."""
+"""Getting in: the first admin by the set-up link, everybody by password and code; never too many tries."""
+
+from dataclasses import dataclass
 
 from gateway.core import tokens
+from gateway.core.addresses import neighbourhood
 from gateway.core.errors import Conflict, Forbidden, Unauthenticated
+from gateway.core.halfway import Halfway, KnownBrowsers
+from gateway.core.invitations import Invitations
 from gateway.core.limits import Throttle
 from gateway.core.maintenance import MaintenanceMode
 from gateway.core.people import People, User
+from gateway.core.personal_tokens import PersonalTokens
 from gateway.core.rights import Person, Role
+from gateway.core.second_factor import SecondFactorNeeded, SecondFactors
 from gateway.core.sessions import Session, Sessions, Tokens
+from gateway.core.sign_ups import SignUps
 
 TRIES = 10
 TRY_EVERY_S = 6.0
 TRIES_PER_ADDRESS = 30
 TRY_EVERY_S_PER_ADDRESS = 2.0
+# A code has six digits only, and whoever tries has the password already.
+CODE_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where a log-in comes from: the address, what the program says it is, a known browser's mark."""
+
+    address: str
+    agent: str = ""
+    mark: str = ""
 
 
 class Accounts:
+    """`place` below is where tries are counted together: an address, or the /64 around it."""
+
     def __init__(
-        self, people: People, sessions: Sessions, maintenance: MaintenanceMode, *, rate_limits: bool
+        self,
+        people: People,
+        sessions: Sessions,
+        maintenance: MaintenanceMode,
+        factors: SecondFactors,
+        personal_tokens: PersonalTokens,
+        invitations: Invitations,
+        sign_ups: SignUps,
+        known: KnownBrowsers,
+        *,
+        rate_limits: bool,
     ) -> None:
         self.people = people
         self.sessions = sessions
         self.maintenance = maintenance
-        # By account and address together, so that a stranger's tries never lock the owner out.
+        self.factors = factors
+        self.tokens = personal_tokens
+        self.invitations = invitations
+        self.sign_ups = sign_ups
+        self.known = known
+        self.halfway = Halfway()
+        # By account and place together, so that a stranger's tries never lock the owner out.
         self._tries = Throttle(TRIES, TRY_EVERY_S, enabled=rate_limits)
         self._tries_of_address = Throttle(TRIES_PER_ADDRESS, TRY_EVERY_S_PER_ADDRESS, enabled=rate_limits)
+        self._codes = Throttle(TRIES, CODE_EVERY_S, enabled=rate_limits)
         self._setup_secret = tokens.new_token()
         self._setting_up = False
+
+    async def load(self) -> None:
+        for part in (
+            self.people, self.sessions.keys, self.sessions, self.factors, self.tokens, self.invitations,
+            self.sign_ups,
+        ):  # fmt: skip
+            await part.load()
+
+    # The first admin
 
     @property
     def setup_needed(self) -> bool:
@@ -52,34 +99,93 @@ class Accounts:
             self._setting_up = False
         return user.person
 
-    async def prove(self, username: str, password: str, address: str) -> User:
-        """The user who proves himself; raises `Unauthenticated` or `TooMany`."""
-        key = (username.lower()[:64], address)
+    async def join(
+        self, code: str, username: str, password: str, address: str, *, name: str = "", email: str = ""
+    ) -> User:
+        """The account that an invitation's code stands for; raises `Forbidden` or `TooMany`."""
+        place = neighbourhood(address)
+        self._tries_of_address.spend(place, "Too many tries from this address.")
+        user = await self.invitations.accept(code, username, password, name=name, email=email)
+        self._tries_of_address.forgive(place)
+        return user
+
+    # Proving who one is
+
+    async def prove(self, username: str, password: str, address: str, mark: str = "") -> User:
+        """The user who proves himself by password; raises `Unauthenticated` or `TooMany`.
+
+        `mark`: what a browser kept that this user has logged in with before; it has tries of its own.
+        """
+        known = self.people.named(username)
+        if known is not None and self.known.knows(mark, known.id):
+            place = mark
+        else:
+            place = neighbourhood(address)
+        key = (username.lower()[:64], place)
         self._tries.spend(key, "Too many tries for this account from here.")
-        self._tries_of_address.spend(address, "Too many tries from this address.")
+        self._tries_of_address.spend(place, "Too many tries from this address.")
         user = await self.people.prove(username, password)
         if user is None:
             raise Unauthenticated("User name or password is wrong.")
         self._tries.forgive(key)
-        self._tries_of_address.forgive(address)
+        self._tries_of_address.forgive(place)
         return user
 
-    async def _let_in(self, username: str, password: str, address: str) -> User:
-        """As `prove`, for a new session: during maintenance only admins get one, others `Unavailable`."""
+    async def _prove_factor(self, user: User, code: str, address: str) -> None:
+        """Raises `SecondFactorNeeded` without a code or for a wrong one."""
+        if not self.factors.is_on(user.id):
+            return
+        if not code.strip():
+            raise SecondFactorNeeded("A code of your second factor is needed.")
+        key = (user.id, neighbourhood(address))
+        self._codes.spend(key, "Too many codes were tried for this account from here.")
+        if not await self.factors.check(user.id, code):
+            raise SecondFactorNeeded("This code is wrong, or was used already.")
+        self._codes.forgive(key)
+
+    # Sessions
+
+    async def log_in(self, username: str, password: str, address: str, code: str = "") -> tuple[Session, str]:
+        """A browser's session and the value of its cookie, in one step."""
         user = await self.prove(username, password, address)
+        await self._prove_factor(user, code, address)
+        return await self.finish(user, Caller(address))
+
+    async def begin(self, username: str, password: str, caller: Caller) -> tuple[User, str]:
+        """The first of two steps; returns who it is and the secret that the second step needs.
+
+        The secret is empty when there is no second factor.
+        """
+        user = await self.prove(username, password, caller.address, caller.mark)
+        if not self.factors.is_on(user.id):
+            return user, ""
+        return user, self.halfway.begin(user.id, neighbourhood(caller.address))
+
+    async def finish(self, user: User, caller: Caller) -> tuple[Session, str]:
+        """The session of somebody who has proved all he has to; in maintenance only admins get one."""
         self.maintenance.admit(user.person)
         await self.people.logged_in(user)
-        return user
+        return await self.sessions.open(user.person, "browser", caller.address, caller.agent)
 
-    async def log_in(self, username: str, password: str, address: str) -> tuple[Session, str]:
-        """A browser's session and the value of its cookie."""
-        user = await self._let_in(username, password, address)
-        return await self.sessions.open(user.person, "browser", address)
+    async def second_step(self, half: str, code: str, caller: Caller) -> tuple[User, Session, str]:
+        """The session, and its cookie's value, for the secret of the first step and a right code."""
+        user = self.people.get(self.halfway.owner(half, neighbourhood(caller.address)))
+        if not user.active:
+            raise Unauthenticated("User name or password is wrong.")
+        await self._prove_factor(user, code, caller.address)
+        session, token = await self.finish(user, caller)
+        self.halfway.end(half)
+        return user, session, token
 
-    async def issue_tokens(self, username: str, password: str, address: str) -> Tokens:
+    async def issue_tokens(
+        self, username: str, password: str, address: str, code: str = "", *, agent: str = ""
+    ) -> Tokens:
         """A program's access and refresh token."""
-        user = await self._let_in(username, password, address)
-        return await self.sessions.issue(user.person, address)
+        user = await self.prove(username, password, address)
+        await self._prove_factor(user, code, address)
+        self.maintenance.admit(user.person)
+        await self.people.logged_in(user)
+        return await self.sessions.issue(user.person, address, agent)
 
     async def change_password(self, session: Session, old: str, new: str, address: str) -> None:
         """One's own password; every other session of the person ends."""
@@ -87,3 +193,12 @@ class Accounts:
         await self.prove(user.username, old, address)
         await self.people.set_password(user.id, new, user.person)
         await self.sessions.close_all(user.id, user.username, but=session.id)
+
+    async def log_out_everywhere(self, person_id: int, by: Person, *, tokens_too: bool = False) -> int:
+        """Every session of somebody, and his own tokens when asked; returns how many sessions ended."""
+        user = self.people.get(person_id)
+        if by.id != person_id and by.role is not Role.ADMIN:
+            raise Forbidden("Only an admin logs other people out.")
+        if tokens_too:
+            await self.tokens.revoke_all(user.id, by)
+        return await self.sessions.close_all(user.id, by)

@@ -2,24 +2,29 @@
 
 import asyncio
 import re
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from gateway.core import audit, clock
-from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.core import audit, clock, scopes
+from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from gateway.core.events import Hub, PersonChanged
 from gateway.core.rights import Person, Role, may_administer, name_of
 from gateway.storage.models import UserRow
 from gateway.storage.store import Store
 
+T = TypeVar("T")
 USERNAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}\Z")
 PASSWORD_LENGTH = (10, 256)
 # Hashing is slow on purpose, so it has a thread of its own and cannot take all of the machine.
 HASHING_THREADS = 1
+# Whoever comes when so many wait is told to come again; a flood of tries must not pile up for minutes.
+MAX_HASHES_WAITING = 50
+HASHES_AGAIN_S = 5
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +36,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     created_at_ms: int
     last_login_ms: int | None
+    groups: frozenset[str] = frozenset()
+    acts: bool = True
 
     @property
     def person(self) -> Person:
-        return Person(self.id, self.username, self.role)
+        return Person(self.id, self.username, self.role, self.groups, self.acts)
 
 
 class People:
@@ -47,12 +54,16 @@ class People:
         self._hasher = PasswordHash((Argon2Hasher(),))
         self._hashing = ThreadPoolExecutor(HASHING_THREADS, "password hashing")
         self._changing = asyncio.Lock()
+        self._hashes_waiting = 0
         self._hash_of_nobody = ""
 
     async def load(self) -> None:
         for row in await self._store.run(lambda: list(UserRow.select())):
             self._users[row.id] = _user(row)
-        self._hash_of_nobody = await self._hash("the password of nobody")
+        for id, scope in await self._store.run(scopes.load):
+            if id in self._users:
+                self._users[id] = msgspec.structs.replace(self._users[id], **scope)
+        self._hash_of_nobody = await self._hashed(self._hasher.hash, "the password of nobody")
 
     def close(self) -> None:
         self._hashing.shutdown(cancel_futures=True)
@@ -86,18 +97,37 @@ class People:
         email: str = "",
     ) -> User:
         """A new user; raises `Invalid` or `Conflict` with a sentence."""
-        if not USERNAME.match(username):
-            raise Invalid("A user name is 1-64 letters, digits or _ . @ -")
-        hashed = await self._hash(_fit(password))
+        check_username(username)
+        return await self.enter(username, await self.hash(password), role, by, name=name, email=email)
+
+    async def enter(
+        self,
+        username: str,
+        password_hash: str,
+        role: Role,
+        by: Person | str,
+        *,
+        name: str = "",
+        email: str = "",
+        groups: Iterable[str] = (),
+        also: Callable[[], object] = lambda: None,
+    ) -> User:
+        """A new user whose password was hashed before; `also` is done within the same transaction."""
+        check_username(username)
+        wanted = scopes.checked(groups)
+        scopes.check_fits(role, wanted, True)
+        noted: dict[str, Any] = {"role": role.value} | ({"groups": wanted} if wanted else {})
         fields: dict[str, Any] = {
             "username": username, "folded_username": username.lower(), "name": name[:200],
             "email": email[:200], "role": role.value, "created_at_ms": clock.now_ms(),
         }  # fmt: skip
 
         def work() -> User:
-            row = UserRow.create(**fields, password_hash=hashed)
-            audit.write("user.add", username, name_of(by), role=role.value)
-            return _user(row)
+            also()
+            row = UserRow.create(**fields, password_hash=password_hash)
+            scopes.insert(row.id, wanted)
+            audit.write("user.add", username, name_of(by), **noted)
+            return msgspec.structs.replace(_user(row), groups=frozenset(wanted))
 
         async with self._changing:
             if self.named(username) is not None:
@@ -105,7 +135,7 @@ class People:
             user = await self._store.run(work)
             self._users[user.id] = user
         self._hub.publish(PersonChanged(user.id, user.username, "registered"))
-        self._hub.acted("user.add", user.username, by, role=role.value)
+        self._hub.acted("user.add", user.username, by, **noted)
         return user
 
     async def edit(self, id: int, by: Person, **changes: Any) -> User:
@@ -134,8 +164,29 @@ class People:
         if user.role is Role.ADMIN and not stays_admin and not others:
             raise Conflict("%(username)s is the last admin.", username=user.username)
 
+    async def set_scope(self, id: int, groups: Iterable[str], acts: bool, by: Person) -> User:
+        """Which groups of modules somebody reaches (see `Person`), and whether he may more than look.
+
+        Raises `Conflict` for an admin, who reaches everything, and for a technician who should only look.
+        """
+        if not may_administer(by):
+            raise Forbidden("Only an admin changes what people reach.")
+        wanted = scopes.checked(groups)
+        async with self._changing:
+            user = self.get(id)
+            scopes.check_fits(user.role, wanted, acts)
+            after = msgspec.structs.replace(user, groups=frozenset(wanted), acts=acts)
+            if after == user:
+                return user
+            note = scopes.note((sorted(user.groups), user.acts), (wanted, acts))
+            await self._store.run(lambda: scopes.keep(user.id, user.username, wanted, acts, by.name, note))
+            self._users[id] = msgspec.structs.replace(after, last_login_ms=self._users[id].last_login_ms)
+        self._hub.publish(PersonChanged(id, user.username, "scope"))
+        self._hub.acted("user.scope", user.username, by, **note)
+        return after
+
     async def set_password(self, id: int, password: str, by: Person | str) -> None:
-        hashed = await self._hash(_fit(password))
+        hashed = await self.hash(password)
         user = self.get(id)
 
         def work() -> None:
@@ -150,9 +201,7 @@ class People:
         """The user whose password this is; as long a wait for an unknown name as for a wrong password."""
         user = self.named(username)
         hashed = await self._store.run(lambda: _hash_of(user.id) if user else self._hash_of_nobody)
-        loop = asyncio.get_running_loop()
-        given = password[: PASSWORD_LENGTH[1]]
-        right = await loop.run_in_executor(self._hashing, self._hasher.verify, given, hashed)
+        right = await self._hashed(self._hasher.verify, password[: PASSWORD_LENGTH[1]], hashed)
         return user if user and user.active and right else None
 
     async def logged_in(self, user: User) -> None:
@@ -162,8 +211,23 @@ class People:
             lambda: UserRow.update(last_login_ms=now_ms).where(UserRow.id == user.id).execute()
         )
 
-    async def _hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._hashing, self._hasher.hash, password)
+    async def hash(self, password: str) -> str:
+        """What is kept of a password; raises `Invalid` for one that is too short or too long."""
+        return await self._hashed(self._hasher.hash, _fit(password))
+
+    async def _hashed(self, work: Callable[..., T], *given: str) -> T:
+        if self._hashes_waiting >= MAX_HASHES_WAITING:
+            raise Unavailable("Too many passwords are being checked right now.", HASHES_AGAIN_S)
+        self._hashes_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hashing, work, *given)
+        finally:
+            self._hashes_waiting -= 1
+
+
+def check_username(username: str) -> None:
+    if not USERNAME.match(username):
+        raise Invalid("A user name is 1-64 letters, digits or _ . @ -")
 
 
 def _fit(password: str) -> str:

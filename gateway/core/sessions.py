@@ -3,15 +3,15 @@
 import secrets
 from typing import Any, Literal
 
-import jwt
 import msgspec
 
 from gateway.core import audit, clock, tokens
-from gateway.core.errors import Unauthenticated
+from gateway.core.access_keys import ACCESS_S, AccessKeys
+from gateway.core.errors import NotFound, Unauthenticated
 from gateway.core.events import Hub, PersonChanged, SessionsEnded, SessionStarted
 from gateway.core.maintenance import MaintenanceMode
 from gateway.core.people import People
-from gateway.core.rights import Person
+from gateway.core.rights import Person, name_of
 from gateway.core.values import Confidential
 from gateway.storage.models import SessionRow
 from gateway.storage.store import Store
@@ -20,17 +20,20 @@ from gateway.storage.store import Store
 COOKIE = "passerelle_session"
 BROWSER_S = 30 * 86400
 REFRESH_S = 30 * 86400
-ACCESS_S = 600
-ISSUER = "passerelle"
-AUDIENCE = "passerelle:api"
-ALGORITHM = "HS256"
-REQUIRED = ["exp", "iat", "iss", "aud", "sub", "sid", "typ"]
+# The least recent goes when somebody logs in more often than that and never out.
+MAX_PER_PERSON = 200
+MAX_AGENT = 300
+# How exact "last seen" is: more would be a write for each request.
+SEEN_EVERY_MS = 60_000
 
 Kind = Literal["browser", "api"]
 
 
 class Session(Confidential, frozen=True, kw_only=True):
-    """`csrf` must come back with every form and every change of a browser's session."""
+    """`csrf` must come back with every form and every change of a browser's session.
+
+    `agent` is what the browser or program said it is: any text.
+    """
 
     id: int
     kind: Kind
@@ -39,6 +42,7 @@ class Session(Confidential, frozen=True, kw_only=True):
     address: str
     created_at_ms: int
     expires_at_ms: int
+    agent: str = ""
 
 
 class Tokens(Confidential, frozen=True):
@@ -51,25 +55,27 @@ class Tokens(Confidential, frozen=True):
 
 class Sessions:
     def __init__(
-        self, store: Store, hub: Hub, people: People, maintenance: MaintenanceMode, signing_key: str
+        self, store: Store, hub: Hub, people: People, maintenance: MaintenanceMode, keys: AccessKeys
     ) -> None:
         self._store = store
         self._maintenance = maintenance
         self._hub = hub
         self._people = people
-        self._key = signing_key
+        self.keys = keys
         self._sessions: dict[int, Session] = {}
         self._by_digest: dict[str, int] = {}
         self._used_digests: dict[str, int] = {}
+        self._seen_ms: dict[int, int] = {}
         hub.subscribe(PersonChanged, self._person_changed)
 
     async def load(self) -> None:
         for row in await self._store.run(lambda: _living(clock.now_ms())):
             self._keep(_session(row), row.token_digest, row.used_digest)
+            self._seen_ms[row.id] = row.seen_at_ms
 
     # Browsers
 
-    async def open(self, person: Person, kind: Kind, address: str) -> tuple[Session, str]:
+    async def open(self, person: Person, kind: Kind, address: str, agent: str = "") -> tuple[Session, str]:
         """A new session and its token (a cookie's value, or a refresh token)."""
         token = tokens.new_token()
         now_ms = clock.now_ms()
@@ -77,7 +83,7 @@ class Sessions:
         values: dict[str, Any] = {
             "kind": kind, "user_id": person.id, "token_digest": tokens.digest(token),
             "csrf": secrets.token_urlsafe(24), "address": address, "created_at_ms": now_ms,
-            "seen_at_ms": now_ms, "expires_at_ms": now_ms + lifetime_s * 1000,
+            "seen_at_ms": now_ms, "expires_at_ms": now_ms + lifetime_s * 1000, "agent": agent[:MAX_AGENT],
         }  # fmt: skip
 
         def work() -> Session:
@@ -85,6 +91,7 @@ class Sessions:
             audit.write("user.log_in", person.name, person.name, address=address, kind=kind)
             return _session(row)
 
+        self._make_room(person.id, now_ms)
         session = await self._store.run(work)
         self._keep(session, values["token_digest"], "")
         self._hub.publish(SessionStarted(person.id, person.name, session.id, kind, address))
@@ -97,46 +104,84 @@ class Sessions:
             return None
         return self._alive(session)
 
+    def _make_room(self, person_id: int, now_ms: int) -> None:
+        """What has expired goes, and of one who never logs out what was seen longest ago."""
+        own = sorted(self.of(person_id), key=self.seen_ms)
+        over = [session for session in own if session.expires_at_ms <= now_ms]
+        crowd = own[: max(0, len(own) - MAX_PER_PERSON + 1)]
+        ids = tuple({session.id for session in over + crowd})
+        if ids:
+            self._store.submit(lambda: SessionRow.delete().where(SessionRow.id.in_(ids)).execute())
+            self._end(person_id, ids)
+
+    def seen_ms(self, session: Session) -> int:
+        """When it was used last, to the minute."""
+        return self._seen_ms.get(session.id, session.created_at_ms)
+
     def _alive(self, session: Session) -> tuple[Session, Person] | None:
         person = self._people.person(session.person_id)
         if person is None or session.expires_at_ms <= clock.now_ms():
             return None
+        self._note_seen(session)
         return session, person
 
-    async def close(self, session: Session, by: str) -> None:
+    def _note_seen(self, session: Session) -> None:
+        now_ms = clock.now_ms()
+        if now_ms - self.seen_ms(session) >= SEEN_EVERY_MS:
+            self._seen_ms[session.id] = now_ms
+            update = SessionRow.update(seen_at_ms=now_ms).where(SessionRow.id == session.id)
+            self._store.submit(update.execute)
+
+    async def close_one(self, person_id: int, session_id: int, by: Person | str) -> Session:
+        """End one session of this person; raises `NotFound` for anybody else's."""
+        session = self._sessions.get(session_id)
+        if session is None or session.person_id != person_id:
+            raise NotFound("There is no session %(id)s.", id=session_id)
+        await self._close([session], by)
+        return session
+
+    async def close(self, session: Session, by: Person | str) -> None:
         """Log out: the session's sockets end with it."""
         await self._close([session], by)
 
-    async def close_all(self, person_id: int, by: str, *, but: int | None = None) -> int:
+    async def close_all(self, person_id: int, by: Person | str, *, but: int | None = None) -> int:
         """Log somebody out everywhere (but for the session `but`); returns how many sessions ended."""
         found = [s for s in self._sessions.values() if s.person_id == person_id and s.id != but]
         await self._close(found, by)
         return len(found)
 
-    async def _close(self, sessions: list[Session], by: str) -> None:
+    async def _close(self, sessions: list[Session], by: Person | str) -> None:
         if not sessions:
             return
         ids = [session.id for session in sessions]
+        whose = self._people.get(sessions[0].person_id).username
 
         def work() -> None:
             SessionRow.delete().where(SessionRow.id.in_(ids)).execute()
-            audit.write("user.log_out", by, by, sessions=len(ids))
+            audit.write("user.log_out", whose, name_of(by), sessions=len(ids))
 
         await self._store.run(work)
         self._end(sessions[0].person_id, tuple(ids))
+        self._hub.acted("user.log_out", whose, by, sessions=len(ids))
 
     def of(self, person_id: int) -> list[Session]:
         return [session for session in self._sessions.values() if session.person_id == person_id]
+
+    def living(self, person_id: int) -> list[Session]:
+        """As `of`, without what has expired; the last seen first."""
+        now_ms = clock.now_ms()
+        alive = [session for session in self.of(person_id) if session.expires_at_ms > now_ms]
+        return sorted(alive, key=self.seen_ms, reverse=True)
 
     def online_people(self) -> int:
         return len({session.person_id for session in self._sessions.values()})
 
     # Programs
 
-    async def issue(self, person: Person, address: str) -> Tokens:
+    async def issue(self, person: Person, address: str, agent: str = "") -> Tokens:
         """The first pair of a new chain."""
-        session, refresh_token = await self.open(person, "api", address)
-        return Tokens(self.access_token(person, session), refresh_token)
+        session, refresh_token = await self.open(person, "api", address, agent)
+        return Tokens(self.keys.sign(person.id, session.id), refresh_token)
 
     async def refresh(self, refresh_token: str) -> Tokens:
         """The next pair. A refresh token that was used before ends its whole chain: somebody stole it."""
@@ -163,27 +208,16 @@ class Sessions:
             self._by_digest[digest] = session.id
             raise
         self._by_digest[following_digest] = session.id
-        return Tokens(self.access_token(person, session), following)
-
-    def access_token(self, person: Person, session: Session) -> str:
-        now_s = clock.now_ms() // 1000
-        claims = {
-            "iss": ISSUER, "aud": AUDIENCE, "typ": "access", "sub": str(person.id), "sid": session.id,
-            "iat": now_s, "exp": now_s + ACCESS_S,
-        }  # fmt: skip
-        return jwt.encode(claims, self._key, ALGORITHM)
+        return Tokens(self.keys.sign(person.id, session.id), following)
 
     def verify(self, access_token: str) -> tuple[Session, Person] | None:
         """Who holds this access token; None for any fault, and for a chain that was logged out."""
+        claims = self.keys.read(access_token)
         try:
-            claims = jwt.decode(
-                access_token, self._key, [ALGORITHM], audience=AUDIENCE, issuer=ISSUER,
-                options={"require": REQUIRED},
-            )  # fmt: skip
-            session = self._sessions.get(int(claims["sid"]))
-        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
+            session = self._sessions.get(int(claims["sid"])) if claims else None
+        except (ValueError, TypeError, OverflowError):
             return None
-        if claims["typ"] != "access" or session is None or str(session.person_id) != claims["sub"]:
+        if claims is None or session is None or str(session.person_id) != claims["sub"]:
             return None
         return self._alive(session)
 
@@ -196,13 +230,15 @@ class Sessions:
     def _person_changed(self, event: PersonChanged) -> None:
         """Who has another role now, or is locked, logs in anew: his sockets were let in under the old one."""
         ids = tuple(session.id for session in self.of(event.person_id))
-        if event.what in ("role", "active") and ids:
+        if event.what in ("role", "scope", "active") and ids:
             self._store.submit(lambda: SessionRow.delete().where(SessionRow.id.in_(ids)).execute())
             self._end(event.person_id, ids)
 
     def _end(self, person_id: int, ids: tuple[int, ...]) -> None:
         """Out of memory, and everybody told; those that another has ended meanwhile are told once."""
         ids = tuple(id for id in ids if self._sessions.pop(id, None) is not None)
+        for id in ids:
+            self._seen_ms.pop(id, None)
         self._by_digest = {d: id for d, id in self._by_digest.items() if id in self._sessions}
         self._used_digests = {d: id for d, id in self._used_digests.items() if id in self._sessions}
         if ids:
@@ -228,4 +264,5 @@ def _session(row: SessionRow) -> Session:
         address=row.address,
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
+        agent=row.agent,
     )
