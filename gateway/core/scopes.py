@@ -53,6 +53,13 @@ def load() -> list[tuple[int, dict[str, Any]]]:
     ]
 
 
+def insert(user_id: int, groups: list[str]) -> None:
+    """On the database's thread, for somebody who is new; the audit row is the newcomer's."""
+    if groups:
+        encoded = msgspec.json.encode(groups).decode()
+        ScopeRow.create(user_id=user_id, groups=encoded, acts=True)
+
+
 def keep(user_id: int, username: str, groups: list[str], acts: bool, by: str, note: dict[str, Any]) -> None:
     """On the database's thread, with its audit row."""
     encoded = msgspec.json.encode(groups).decode()
