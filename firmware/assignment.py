@@ -11,7 +11,7 @@ from firmware.ledger import Ledger, first_step
 from firmware.offers import Offers
 from firmware.values import Image, Job, Step
 from gateway.core import clock
-from gateway.core.errors import Conflict, Forbidden, Invalid
+from gateway.core.errors import Conflict, Forbidden, Invalid, joined
 from gateway.core.registry import Registry
 from gateway.core.rights import Person, may_administer, may_manage, name_of
 from gateway.core.values import Module
@@ -73,7 +73,7 @@ class Assignments:
             raise Forbidden("Only an admin overrides what speaks against an image.")
         reasons = self.obstacles(module, image)
         if reasons and not (override and not self._images.damaged(image)):
-            raise Conflict(" ".join(reasons))
+            raise Conflict(joined(reasons))
 
     async def _again(
         self, module: Module, job: Job, by: By, not_before_ms: int | None, override: bool

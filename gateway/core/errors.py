@@ -1,5 +1,7 @@
 """One error tree. Every transport has one table from these classes to its own replies."""
 
+from collections.abc import Iterable
+
 
 class Said(str):
     """An English sentence that remembers how it was made, so that pages can say it in another language.
@@ -15,6 +17,12 @@ class Said(str):
         text = super().__new__(cls, template % values if values else template)
         text.template, text.values = template, values
         return text
+
+
+def joined(sentences: Iterable[str]) -> Said:
+    """Several sentences as one text, each of which can still be said in another language."""
+    named = {f"part{place}": sentence for place, sentence in enumerate(sentences)}
+    return Said(" ".join(f"%({name})s" for name in named), **named)
 
 
 class GatewayError(Exception):
