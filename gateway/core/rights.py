@@ -45,10 +45,14 @@ class ModuleIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A program's account (Home Assistant, Node-RED), made by an admin."""
+    """A program's account (Home Assistant, Node-RED), made by an admin.
+
+    `proof` tells with which token it came, so that its sessions end with that token; empty: not known.
+    """
 
     name: str
     role: ServiceRole
+    proof: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

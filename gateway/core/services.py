@@ -35,6 +35,12 @@ class Services:
     def all(self) -> list[ServiceAccount]:
         return sorted(self._accounts.values(), key=lambda account: account.name)
 
+    def get(self, name: str) -> ServiceAccount:
+        try:
+            return self._accounts[name]
+        except KeyError:
+            raise NotFound("There is no service account %(name)r.", name=name[:64]) from None
+
     async def add(self, name: str, role: ServiceRole, by: Person) -> tuple[ServiceAccount, str]:
         """A new account and its token, shown once."""
         if not may_administer(by):
@@ -59,12 +65,29 @@ class Services:
         self._hub.acted("service.add", name, by, role=role.value)
         return account, token
 
+    async def rotate(self, name: str, by: Person) -> str:
+        """A new token, shown once; the one before is dead at once, and the sessions opened with it end."""
+        if not may_administer(by):
+            raise Forbidden("Only an admin rotates the token of a service account.")
+        self.get(name)
+        token = tokens.new_token()
+        digest = tokens.digest(token)
+
+        def work() -> None:
+            ServiceRow.update(token_digest=digest).where(ServiceRow.name == name).execute()
+            audit.write("service.rotate", name, by.name)
+
+        await self._store.run(work)
+        self._digests[name] = digest
+        self._hub.publish(ServiceChanged(name))
+        self._hub.acted("service.rotate", name, by)
+        return token
+
     async def remove(self, name: str, by: Person) -> None:
         """The account goes; its live sessions end."""
         if not may_administer(by):
             raise Forbidden("Only an admin removes service accounts.")
-        if name not in self._accounts:
-            raise NotFound("There is no service account %(name)r.", name=name[:64])
+        self.get(name)
 
         def work() -> None:
             ServiceRow.delete().where(ServiceRow.name == name).execute()
@@ -77,12 +100,16 @@ class Services:
 
     def authenticate(self, name: object, token: object) -> Service | None:
         account = self._accounts.get(name) if isinstance(name, str) else None
-        right = tokens.matches(token, self._digests[account.name] if account else "")
-        return Service(account.name, account.role) if account and right else None
+        digest = self._digests[account.name] if account else ""
+        right = tokens.matches(token, digest)
+        return Service(account.name, account.role, digest) if account and right else None
 
     def identity_now(self, service: Service) -> Service | None:
+        """Who that is now; None when the account is gone, or the token with which it came."""
         account = self._accounts.get(service.name)
-        return Service(account.name, account.role) if account else None
+        if account is None or service.proof not in ("", self._digests[account.name]):
+            return None
+        return Service(account.name, account.role, service.proof)
 
     def by_token(self, token: str) -> Service | None:
         """For HTTP, where the token comes alone."""
