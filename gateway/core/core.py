@@ -10,6 +10,7 @@ from typing import Any
 from gateway.core import audit
 from gateway.core.access_keys import AccessKeys
 from gateway.core.accounts import Accounts
+from gateway.core.alerting import Alerting, make_alerting
 from gateway.core.anchor import Anchorage
 from gateway.core.audit import Audit
 from gateway.core.bootstrap import Bootstrap
@@ -73,6 +74,7 @@ class Core:
     devices: Devices
     ownership: Ownership
     presence: PresenceBook
+    alerting: Alerting
     telemetry: Telemetry
     history: History
     keeping: Keeping
@@ -129,6 +131,7 @@ class Core:
     def tick(self) -> None:
         """Once a second: what time alone decides."""
         self.presence.tick()
+        self.alerting.tick()
         self.commands.tick()
         self.decisions.expire_due()
         self.instance.tick()
@@ -150,8 +153,8 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         for part in (
             core.audit, core.choices, core.own_types, core.registry, core.decisions.proofs, core.joining,
             core.bootstrap, core.accounts.people, core.accounts.sessions, core.presence, core.telemetry,
-            core.commands, core.desired, core.standing, core.services, core.ownership, core.maintenance,
-            core.clients, core.mailbox,
+            core.keeping, core.commands, core.desired, core.standing, core.services, core.ownership, core.maintenance,
+            core.clients, core.mailbox, core.alerting,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
@@ -189,6 +192,7 @@ def _build(settings: Settings, store: Store) -> Core:
         devices=Devices(registry, decisions, enrolment, bootstrap, hub),
         ownership=Ownership(store, hub, registry, settings.signing_key(), rate_limits=settings.rate_limits),
         presence=presence,
+        alerting=make_alerting(settings, store, hub, choices, registry, presence),
         telemetry=telemetry,
         history=History(store, telemetry),
         keeping=Keeping(store, hub, choices, types, telemetry, settings.database),

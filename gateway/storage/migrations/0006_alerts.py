@@ -79,7 +79,6 @@ class DeliveryRow(Base):
     news = TextField()
     held = BooleanField(default=False)
     batch = CharField(32, default="")
-    attempts = IntegerField(default=0)
     created_at_ms = BigIntegerField()
 
     class Meta:
