@@ -112,6 +112,7 @@ def _backups(core: Core) -> BackupMaker:
 def _keep_time(duties: Duties, core: Core, firmware: Firmware) -> None:
     """What is done again and again, whoever speaks."""
     duties.start(core.tick_for_ever(), "clock")
+    duties.start(core.keeping.run(), "history")
     duties.start(firmware.tick_for_ever(), "updates")
     duties.start(firmware.reconcile.run(), "reconcile")
     duties.start(core.audit.keep_anchored(), "audit anchor")

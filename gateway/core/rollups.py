@@ -80,15 +80,6 @@ def hours(first: int, last: int, from_ms: int, to_ms: int) -> list[Span]:
     return ask(_HOURS, HOUR_MS, HOUR_MS, first, last, from_ms, to_ms, HOUR_MS, HOUR_MS)
 
 
-def late(limit: int) -> list[tuple[int, int, int, int]]:
-    """The oldest marks: (number, series, start, since when the series has every reading)."""
-    return ask(
-        "SELECT l.number, l.series, l.start_ms, COALESCE(k.raw_from_ms, 0) FROM reading_late l"
-        " LEFT JOIN reading_kept k ON k.series = l.series ORDER BY l.number LIMIT ?",
-        limit,
-    )
-
-
 # Writing
 
 

@@ -158,7 +158,9 @@ class Telemetry:
     def _record(self, latest: _Latest, key: str, value: Any, at_ms: int | None) -> bool:
         if at_ms is None:
             # Two readings within a millisecond are two readings: the later moves on by one.
-            at_ms = max(clock.now_ms(), latest.given_ms.get(key, 0) + 1)
+            now_ms, given_ms = clock.now_ms(), latest.given_ms.get(key, 0)
+            # Of a clock that was set back nothing is taken up: far ahead would stay ahead.
+            at_ms = now_ms if given_ms > now_ms + AHEAD_MS else max(now_ms, given_ms + 1)
             latest.given_ms[key] = latest.at_ms[key] = at_ms
         kept = self._append(latest, key, value, at_ms, leaf=False)
         if isinstance(value, dict):

@@ -93,6 +93,14 @@ class EventSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     params: dict[str, Field] = {}
 
 
+class Keep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """For how many days each level of the history stays; what is not said is as the house has it."""
+
+    raw_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
+    five_minutes_days: Annotated[int, msgspec.Meta(ge=2, le=3660)] | None = None
+    hours_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
+
+
 class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`open`: takes any telemetry key and any event. `timeout_s`: silence after which it is offline,
     if that is not what its power (`mains` or `battery`) says. `restore`: groups of settings; of each group
@@ -109,6 +117,7 @@ class ModuleType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     commands: dict[str, CommandSpec] = {}
     events: dict[str, EventSpec] = {}
     restore: tuple[tuple[str, ...], ...] = ()
+    keep: Keep = Keep()
 
     @property
     def silence_s(self) -> float:
