@@ -227,7 +227,7 @@ def _lines(after: int, gateway: str) -> list[Line]:
 
 def _line(row: AuditRow, gateway: str) -> bytes:
     at = datetime.fromtimestamp(row.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    names = ("number", "level", "who", "action", "subject", "address")
+    names = ("number", "level", "who", "role", "action", "subject", "address")
     line = {"@timestamp": at.replace("+00:00", "Z")} | {name: getattr(row, name) for name in names}
     line |= {"details": msgspec.Raw(row.details.encode()), "chain": row.chain, "gateway": gateway}
     return msgspec.json.encode(line) + b"\n"

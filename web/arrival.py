@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from starlette.requests import Request
 
+from gateway.core import audit
 from gateway.core.errors import Forbidden, Unauthenticated
 from gateway.core.rights import Service
 from web import cookies, csrf
@@ -36,12 +37,17 @@ def by_credential(request: Request, site: Site) -> Visit:
 
 
 def _by_bearer(request: Request, site: Site, token: str) -> Visit:
-    """A person's access token, or the token of a service account by itself."""
+    """A person's access token, the token of a service account by itself, or one that a person made."""
     if found := site.core.accounts.sessions.verify(token):
         session, person = found
         return Visit(request, site, None, person, access=session)
     if service := site.core.services.by_token(token):
         return Visit(request, site, None, service)
+    if found_token := site.core.accounts.tokens.verify(token):
+        own, speaker = found_token
+        if own.scope == "read" and request.method not in csrf.SAFE_METHODS:
+            raise Forbidden("This token may read and nothing else.")
+        return Visit(request, site, None, speaker)
     raise Unauthenticated("The access token is not valid (any more).")
 
 
@@ -58,6 +64,8 @@ def _service(site: Site, credential: str) -> Service:
 
 def check_access(visit: Visit, access: Access) -> None:
     if permits(access, visit.visitor):
+        if visit.visitor is not None:
+            audit.known_as(visit.visitor.name, visit.visitor.role)
         return
     if visit.visitor is None:
         raise Unauthenticated("Please log in first.")

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from firmware.values import Image
+from gateway.core import audit
 from gateway.core.devices import actor, must_provision
 from gateway.core.errors import Conflict, GatewayError, Invalid, NotFound, Unauthenticated
 from gateway.core.rights import Person, Service
@@ -156,6 +157,7 @@ def _who(site: Site, request: Request) -> Person | Service:
     if visit.visitor is None:
         raise Unauthenticated("Please log in first.")
     check_call(visit)
+    audit.known_as(visit.visitor.name, visit.visitor.role)
     return visit.visitor
 
 

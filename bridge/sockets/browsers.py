@@ -15,7 +15,7 @@ from bridge.sockets.stats import Stats
 from bridge.sockets.strangers import REFUSED_S
 from bridge.sockets.telling import Telling
 from bridge.sockets.updates_news import UpdatesNews
-from gateway.core import clock
+from gateway.core import audit, clock
 from gateway.core.core import Core
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.events import SessionsEnded
@@ -37,6 +37,7 @@ class Browsers:
     def __init__(self, core: Core, hall: Hall, received: Callable[[], int]) -> None:
         self._core = core
         self._strangers = hall.strangers
+        self._address = hall.address
         self.audience = Audience()
         self.speaker = hall.speaker
         self.feed = Feed(core, self.audience, self.speaker)
@@ -151,7 +152,9 @@ class Browsers:
             if not isinstance(params, dict):
                 raise Invalid("The parameters must be an object.")
             module = self._core.registry.visible(module_id, browser.person)
-            command = await self._core.commands.send(module.id, name, params, browser.person)
+            with audit.coming_from(self._address(sid)):
+                audit.known_as(browser.person.name, browser.person.role)
+                command = await self._core.commands.send(module.id, name, params, browser.person)
         except GatewayError as error:
             refusal = about | {"error": error.code, "message": error.message}
             self.speaker.say("command_error", refusal, [sid])

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -103,7 +104,7 @@ class Store:
         Raises `Unavailable` when the database cannot take it now (disk full, locked for too long).
         """
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._next.jobs.append(_Waiting(Job(work), answer=answer))
+        self._next.jobs.append(_Waiting(_job(work), answer=answer))
         self._due.set()
         return await answer
 
@@ -123,7 +124,7 @@ class Store:
         if len(self._next.jobs) >= MAX_JOBS_WAITING:
             self.dropped += 1
             return
-        self._next.jobs.append(_Waiting(Job(work)))
+        self._next.jobs.append(_Waiting(_job(work)))
         self._due_within(WRITE_BEHIND_S)
 
     def gather(self, prepare: Callable[[], Callable[[], object]]) -> None:
@@ -207,6 +208,12 @@ class Store:
         self._rows_waiting -= sum(map(len, batch.rows.values()))
         for waiting in batch.jobs:
             _tell(waiting)
+
+
+def _job(work: Callable[[], object]) -> Job:
+    """Work that still knows, on the other thread, on whose behalf it was handed in."""
+    context = copy_context()
+    return Job(lambda: context.run(work))
 
 
 def _tell(waiting: _Waiting) -> None:

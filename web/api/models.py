@@ -234,9 +234,10 @@ class AuditOut(BaseModel):
     at: int
     level: str
     who: str
+    role: str = Field(description="In which role; empty: not a person or an account, or of an older row")
     action: str
     subject: str
-    address: str
+    address: str = Field(description="Where the request came from; empty: from the gateway itself")
     details: dict[str, Any]
 
 

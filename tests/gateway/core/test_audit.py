@@ -3,10 +3,12 @@
 import sqlite3
 from contextlib import closing
 
+import peewee
 import pytest
 
 from gateway.core.events import ActionPerformed
 from gateway.core.rights import Role, ServiceRole
+from gateway.storage.models import proxy
 from tests.gateway.core.heart import (
     ADMIN,
     GENERIC,
@@ -124,7 +126,25 @@ async def test_tampering_is_found(tmp_path, tampering):
     async with open_heart(tmp_path) as core:
         await live_a_little(core)
     with closing(sqlite3.connect(tmp_path / "passerelle.db")) as other:
+        for (trigger,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            other.execute(f"DROP TRIGGER {trigger}")
         assert other.execute(tampering).rowcount == 1
         other.commit()
     async with open_heart(tmp_path) as core:
         assert await core.audit.broken_at() in (2, 5, 6)
+
+
+@pytest.mark.parametrize("attack", [
+    "UPDATE audit SET who = 'eve'",
+    "DELETE FROM audit",
+    "DELETE FROM audit WHERE number = 3",
+    "INSERT OR REPLACE INTO audit (number, at_ms, level, who, action, subject, address, details, chain) "
+    "VALUES (1, 0, '', 'eve', '', '', '', '{}', '')",
+])  # fmt: skip
+async def test_the_table_itself_takes_new_rows_only(tmp_path, attack):
+    async with open_heart(tmp_path) as core:
+        await live_a_little(core)
+        before = await core.audit.rows(limit=200)
+        with pytest.raises(peewee.IntegrityError, match="takes new rows only"):
+            await core.store.run(lambda: proxy.execute_sql(attack))
+        assert await core.audit.rows(limit=200) == before
