@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -20,8 +21,8 @@ def chromium() -> Iterator[Browser]:
 class Watched:
     """A page in a fresh profile; `complaints` gathers console errors, exceptions and CSP violations."""
 
-    def __init__(self, browser: Browser, url: str, javascript: bool = True) -> None:
-        self._context = browser.new_context(base_url=url, java_script_enabled=javascript)
+    def __init__(self, browser: Browser, url: str, javascript: bool = True, **how: Any) -> None:
+        self._context = browser.new_context(base_url=url, java_script_enabled=javascript, **how)
         self._context.set_default_timeout(PATIENCE_MS)
         self.page = self._context.new_page()
         self.complaints: list[str] = []
@@ -49,9 +50,9 @@ class Watched:
 
 
 @contextmanager
-def watched(browser: Browser, url: str, javascript: bool = True) -> Iterator[Page]:
-    """The page; on leaving, nothing may have complained."""
-    watcher = Watched(browser, url, javascript)
+def watched(browser: Browser, url: str, javascript: bool = True, **how: Any) -> Iterator[Page]:
+    """The page, in a context of this kind (`how`); on leaving, nothing may have complained."""
+    watcher = Watched(browser, url, javascript, **how)
     try:
         yield watcher.page
         assert watcher.complaints == []
