@@ -40,7 +40,7 @@ class Asking:
                 self._askers.popitem(last=False)
             answer: dict[str, Any] = {"id": command.id, "status": command.status}
         except GatewayError as error:
-            answer = {"status": "rejected", "error": error.message}
+            answer = {"status": "rejected", "error": str(error.message)}
         self._answer(module_id, name, answer, message.sender)
         self._acknowledge(stored)
 

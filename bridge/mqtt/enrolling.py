@@ -104,4 +104,4 @@ def _granted(granted: Granted) -> dict[str, Any]:
 def _refusal(error: GatewayError) -> dict[str, Any]:
     retry_after_s = error.retry_after_s if isinstance(error, TooMany) else RETRY_AFTER_S
     status = _STATUS.get(type(error), "refused")
-    return {"status": status, "message": error.message, "retry_after": retry_after_s}
+    return {"status": status, "message": str(error.message), "retry_after": retry_after_s}

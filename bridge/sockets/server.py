@@ -30,7 +30,8 @@ class FastJson:
 
     @staticmethod
     def dumps(data: Any, **_: Any) -> str:
-        return msgspec.json.encode(data).decode()
+        # A sentence of the core is a kind of text that msgspec alone does not know.
+        return msgspec.json.encode(data, enc_hook=str).decode()
 
     @staticmethod
     def loads(text: str | bytes, **_: Any) -> Any:

@@ -73,8 +73,8 @@ def refusal(data: object, error: GatewayError) -> Reply:
     said = data.get("action") if isinstance(data, dict) else None
     action = said[:MOST_ACTION] if isinstance(said, str) else ""
     if action == "login":
-        return Reply(action="loginFailed", parameters={"msg": error.message}, fault=error)
-    return Reply(action="error", parameters={"action": action, "msg": error.message}, fault=error)
+        return Reply(action="loginFailed", parameters={"msg": str(error.message)}, fault=error)
+    return Reply(action="error", parameters={"action": action, "msg": str(error.message)}, fault=error)
 
 
 def _token(data: dict[str, Any], parameters: dict[str, Any]) -> object:
