@@ -6,13 +6,19 @@ from dataclasses import dataclass, field
 from jinja2 import Environment
 
 from firmware.house import Firmware
+from gateway.core import clock
 from gateway.core.backups import Backups, NoBackups
 from gateway.core.certificates import Certificates, NoCertificates
 from gateway.core.core import Core
 from web.csrf import VisitorTokens
 from web.notices import Notices
 from web.render import environment
+from web.shelf import Result, Shelf
 from web.streaming import Places
+
+# Results lie until their page is left for good; secrets only until they are fetched.
+RESULTS, RESULTS_S = 200, 3600.0
+HANDOUTS, HANDOUTS_S = 10, 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,10 @@ class Site:
     visitors: VisitorTokens
     notices: Notices = field(default_factory=Notices)
     downloads: Places = field(default_factory=Places)
+    results: Shelf[Result] = field(default_factory=lambda: Shelf(RESULTS, RESULTS_S))
+    handouts: Shelf[str] = field(default_factory=lambda: Shelf(HANDOUTS, HANDOUTS_S))
     roof: Roof = field(default_factory=Roof)
+    started_ms: int = field(default_factory=clock.now_ms)
 
     @property
     def public_url(self) -> str:

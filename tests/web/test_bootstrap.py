@@ -83,13 +83,13 @@ async def test_only_digests_are_kept_and_every_change_is_in_the_trail(house: Hou
 
 async def test_the_admin_page_shows_a_key_once(house: House) -> None:
     browser = await house.browser("admin")
-    page = await browser.done("/admin", "/admin/bootstrap", type="1")
+    page = await browser.done("/admin/programs", "/admin/bootstrap", type="1")
     kind = house.core.types.get(1)
     assert f"The bootstrap key of {kind.name}:" in page.text
     (key,) = [word for word in page.text.split() if house.core.bootstrap.opens(1, word)]
-    again = await browser.page("/admin")
+    again = await browser.page("/admin/programs")
     assert key not in again.text
-    page = await browser.done("/admin", "/admin/bootstrap/1/delete")
+    page = await browser.done("/admin/programs", "/admin/bootstrap/1/delete")
     assert "lets nobody in any more" in page.text
     assert house.core.bootstrap.allowed() == {}
     data = {"csrf": browser.session.csrf, "type": "x"}

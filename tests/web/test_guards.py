@@ -32,7 +32,7 @@ MAY = {
     "POST /join": STAFF, "GET /waiting": STAFF, "POST /waiting/decide": STAFF,
     "POST /waiting/claims/{number:int}": STAFF, "POST /modules/{id}/unreject": STAFF,
     "POST /modules/{id}/rotate-token": STAFF, "POST /modules/{id}/revoke": STAFF,
-    "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "GET /admin/people": {"admin"}, "POST /admin/users": {"admin"},
+    "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "GET /admin/programs": {"admin"}, "GET /admin/people": {"admin"}, "POST /admin/users": {"admin"},
     "POST /admin/users/{number:int}": {"admin"}, "POST /admin/services": {"admin"},
     "POST /admin/services/{name}/delete": {"admin"}, "POST /admin/maintenance": {"admin"},
     "POST /admin/clients/{number:int}/delete": {"admin"},
@@ -83,7 +83,7 @@ MAY_CALL = {
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {
     "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/docs", "GET /api/v1/openapi.json",
-    "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
+    "GET /ca.pem", "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
     "PUT /client/to/instance", "POST /client/to/instance", "POST /registration", "GET /fw/probe",
 }  # fmt: skip
 # Opened by a link's or a module's own token.

@@ -111,14 +111,14 @@ async def test_admins_see_programs_give_them_away_and_remove_them(house: House) 
 
 async def test_the_admin_page_lists_programs_where_there_are_any(house: House) -> None:
     browser = await house.browser("admin")
-    assert "client.to.instance" not in (await browser.page("/admin")).text
+    assert "client.to.instance" not in (await browser.page("/admin/programs")).text
     program, _ = await house.core.clients.register({"name": "<b>panel"}, "198.51.100.7")
     await house.core.clients.give(
         program.id, (await house.person("user_one")).id, await house.person("admin")
     )
-    page = await browser.page("/admin")
+    page = await browser.page("/admin/programs")
     assert "<b>panel" in page.text and "Programs over client.to.instance" in page.text
     action = f"/admin/clients/{program.id}/delete"
-    done = await browser.done("/admin", action)
+    done = await browser.done("/admin/programs", action)
     assert "was removed" in done.text and house.core.clients.all() == []
     assert "client.to.instance" not in done.text

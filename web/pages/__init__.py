@@ -4,7 +4,9 @@ from web.pages import (
     account,
     actions,
     admin,
+    admin_programs,
     assign,
+    bulk,
     claim,
     dashboard,
     declare,
@@ -20,7 +22,7 @@ from web.pages import (
 )
 
 _PARTS = (
-    setup, login, dashboard, claim, modules, waiting, declare, module, actions, assign, firmware, image,
-    rollouts, account, admin, people,
+    setup, login, dashboard, claim, modules, bulk, waiting, declare, module, actions, assign, firmware, image,
+    rollouts, account, admin, admin_programs, people,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]
