@@ -8,6 +8,7 @@ import msgspec
 from gateway.core.errors import Invalid
 from gateway.core.types import CommandSpec, Field, ModuleType
 from web import wording
+from web.language import gettext as _
 from web.visit import Visit
 
 _BOOLEANS = {"true": True, "false": False}
@@ -38,7 +39,7 @@ class CommandForm:
 
 def command_label(kind: ModuleType, name: str) -> str:
     spec = kind.commands.get(name)
-    return spec.label if spec and spec.label else wording.label(name)
+    return _(spec.label) if spec and spec.label else wording.label(name)
 
 
 def command_forms(kind: ModuleType) -> list[CommandForm]:
@@ -61,7 +62,7 @@ def _input(name: str, declared: Field) -> Input:
         unit=declared.unit,
         required=declared.required and declared.default is None,
         value=default,
-        placeholder=_PLACEHOLDERS.get(declared.kind, "a JSON value"),
+        placeholder=_PLACEHOLDERS.get(declared.kind, _("a JSON value")),
         options=options,
         attributes=attributes,
     )
@@ -72,7 +73,7 @@ def _shape(declared: Field) -> tuple[str, tuple[tuple[str, str], ...], dict[str,
     if declared.choices:
         return "choice", tuple((choice, choice) for choice in declared.choices), {}
     if declared.kind == "boolean":
-        return "choice", (("true", "yes"), ("false", "no")), {}
+        return "choice", (("true", _("yes")), ("false", _("no"))), {}
     if declared.kind in ("number", "integer"):
         bounds = {"min": declared.min, "max": declared.max}
         shown = {name: f"{bound:g}" for name, bound in bounds.items() if bound is not None}

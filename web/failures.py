@@ -11,25 +11,28 @@ from starlette.types import ExceptionHandler
 from gateway.core.errors import GatewayError
 from web.arrival import by_cookie
 from web.headers import security_headers
-from web.language import told
+from web.language import gettext as _
+from web.language import later, speaking, told
+from web.listening import language_of
 from web.replies import headers_of, problem, problem_of, status_of
 from web.site import Site
 
 log = logging.getLogger(__name__)
 _HEADINGS = {
-    400: "That did not fit",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Not possible here",
-    413: "Too large",
-    429: "Too many tries",
-    500: "Something went wrong",
-    503: "Not possible right now",
+    400: later("That did not fit"),
+    403: later("Not allowed"),
+    404: later("Not found"),
+    405: later("Not possible here"),
+    409: later("Not as things are"),
+    413: later("Too large"),
+    429: later("Too many tries"),
+    500: later("Something went wrong"),
+    503: later("Not possible right now"),
 }
 _SENTENCES = {
-    404: "There is no such page, or it is not for you to see.",
-    405: "This address does not take that kind of request.",
-    500: "The gateway could not answer this. It was noted in the log.",
+    404: later("There is no such page, or it is not for you to see."),
+    405: later("This address does not take that kind of request."),
+    500: later("The gateway could not answer this. It was noted in the log."),
 }
 _PROGRAMS = ("/api/v1/", "/fw/", "/healthz", "/readyz", "/metrics", "/node/to/", "/client/to/")
 
@@ -46,11 +49,11 @@ def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
         if not isinstance(error, HTTPException):
             raise error
         said = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
-        sentence = said or _SENTENCES.get(error.status_code, "This request was refused.")
+        sentence = said or _SENTENCES.get(error.status_code, later("This request was refused."))
         headers = dict(error.headers or {})
         if _for_program(request):
             return problem(error.status_code, sentence, headers=headers)
-        return _page(site, request, error.status_code, sentence, headers)
+        return _page(site, request, error.status_code, _(sentence), headers)
 
     async def broken(request: Request, error: Exception) -> Response:
         log.error("%s %s failed.", request.method, request.url.path.encode("unicode_escape").decode())
@@ -58,7 +61,8 @@ def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
         headers = security_headers(request.headers.get("host", "")) | {"Cache-Control": "no-store"}
         if _for_program(request):
             return problem(500, _SENTENCES[500], headers=headers)
-        return _page(site, request, 500, _SENTENCES[500], headers)
+        with speaking(language_of(request)):
+            return _page(site, request, 500, _(_SENTENCES[500]), headers)
 
     async def gone(request: Request, error: Exception) -> Response:
         return Response(status_code=400)
@@ -74,7 +78,7 @@ def _page(site: Site, request: Request, status: int, sentence: str, headers: dic
     response = by_cookie(request, site).page(
         "error.html",
         status=status,
-        heading=_HEADINGS.get(status, HTTPStatus(status).phrase),
+        heading=_(_HEADINGS.get(status, HTTPStatus(status).phrase)),
         sentence=sentence,
         back_path="/login",
         status_code=status,

@@ -9,6 +9,7 @@ from firmware.values import Image
 from gateway.core.core import Core
 from gateway.core.values import Module
 from web import updatewords, wording
+from web.language import gettext as _
 from web.views import in_order, matches, module_type
 
 SHORT = 12
@@ -75,7 +76,7 @@ class ImageViews:
             bytes=image.size,
             digest=image.digest,
             md5=image.md5,
-            fact=" · ".join(text for word, text in facts if word not in ("ELF digest", "Flash")),
+            fact=" · ".join(updatewords.header_line(image.header)),
             facts=tuple(facts),
             hardware=", ".join(image.hardware),
             min_version=image.min_version,
@@ -91,7 +92,7 @@ class ImageViews:
 
 
 def _signed_by(image: Image) -> str:
-    return {"": "nobody", "gateway": "this gateway"}.get(image.signed_by, image.signed_by)
+    return {"": _("nobody"), "gateway": _("this gateway")}.get(image.signed_by, image.signed_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def choice(firmware: Firmware, image: Image, module: Module) -> Choice:
         title=module.name or module.id,
         subtitle=" · ".join(text for text in (module.id if module.name else "", module.location) if text),
         status=status,
-        status_word=wording.STATUS_WORDS.get(status, status),
+        status_word=wording.status_word(status),
         has=module.firmware or module.reported_firmware,
         note=_note(firmware, image, module),
         obstacles=tuple(firmware.assignments.obstacles(module, image)),
@@ -135,9 +136,9 @@ def choice(firmware: Firmware, image: Image, module: Module) -> Choice:
 def _note(firmware: Firmware, image: Image, module: Module) -> str:
     """What makes an assignment needless."""
     if module.firmware == image.serial:
-        return "runs it already"
+        return _("runs it already")
     job = firmware.ledger.open_of(module.number)
-    return "on its way" if job is not None and job.image_id == image.id else ""
+    return _("on its way") if job is not None and job.image_id == image.id else ""
 
 
 def candidates(core: Core, image: Image, most: int, q: str = "") -> tuple[list[Module], int]:

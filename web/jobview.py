@@ -9,7 +9,8 @@ from gateway.core import clock
 from gateway.core.errors import NotFound
 from gateway.core.values import Module
 from web import updatewords
-from web.updatewords import STATES
+from web.language import gettext as _
+from web.recorded import recorded
 
 PAST = 10
 _TRY_AGAIN = ("failed", "rolled_back", "cancelled")
@@ -63,29 +64,28 @@ def job_view(firmware: Firmware, job: Job) -> JobView:
     due = job.due_ms <= clock.now_ms()
     online = module is not None and core.status(module) == "online"
     latest = firmware.ledger.latest(job.module_number)
-    word, icon = STATES[job.state]
     return JobView(
         id=job.id,
         module_id=module.id if module else "",
-        module_title=(module.name or module.id) if module else "a module that is gone",
+        module_title=(module.name or module.id) if module else _("a module that is gone"),
         image_id=job.image_id,
         serial=serial,
         version=version,
         previous=job.previous,
         state=job.state,
-        word=word,
-        icon=icon,
+        word=updatewords.state_word(job.state),
+        icon=updatewords.state_icon(job.state),
         since_ms=job.since_ms,
         created_at_ms=job.created_at_ms,
         received=job.received,
         size=job.size,
         percent=updatewords.percent(job.received, job.size),
-        bytes=f"{updatewords.size(job.received)} of {updatewords.size(job.size)}",
+        bytes=updatewords.part(job.received, job.size),
         rate=updatewords.rate(said["rate"]),
         eta=updatewords.eta(said["eta"]),
         attempt=job.attempt,
         due_ms=None if due or job.state != "assigned" else job.due_ms,
-        error=job.error or "",
+        error=recorded(job.error or ""),
         next=updatewords.next_step(
             job.state, due=due, online=online, probation_s=core.settings.probation
         ),
@@ -101,7 +101,7 @@ def image_names(firmware: Firmware, image_id: int) -> tuple[str, str]:
     try:
         image = firmware.images.get(image_id)
     except NotFound:
-        return f"deleted image {image_id}", ""
+        return _("deleted image %(number)s", number=image_id), ""
     return image.serial, image.version
 
 
@@ -116,8 +116,8 @@ class StepView:
 
 
 def step_view(step: Step) -> StepView:
-    word, icon = STATES[step.state]
-    return StepView(step.state, word, icon, step.at_ms, step.evidence, step.by)
+    word, icon = updatewords.state_word(step.state), updatewords.state_icon(step.state)
+    return StepView(step.state, word, icon, step.at_ms, recorded(step.evidence), step.by)
 
 
 def job_views(firmware: Firmware, jobs: Iterable[Job], most: int) -> list[JobView]:

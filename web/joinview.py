@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway.core import clock
 from gateway.core.core import Core
+from web.language import gettext as _
 from web.views import module_type
 
 
@@ -26,4 +27,4 @@ def join_view(core: Core) -> JoinView:
 
 def join_types(core: Core) -> list[tuple[str, str]]:
     """The choices of a window's type filter."""
-    return [("", "Any type"), *((str(known.code), known.name) for known in core.types.all())]
+    return [("", _("Any type")), *((str(known.code), known.name) for known in core.types.all())]

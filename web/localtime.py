@@ -1,11 +1,43 @@
-"""Times as people type them: on a wall clock, in a zone."""
+"""Times on the wall clock of who looks: shown in the visitor's zone, and read as people type them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.core.errors import Invalid
 
 _MAX_ZONE = 64
+# Empty: not known, or UTC itself.
+_zone_name: ContextVar[str] = ContextVar("zone_name", default="")
+
+
+def zone_name() -> str:
+    """The visitor's zone, `Europe/Paris`; empty for UTC."""
+    return _zone_name.get()
+
+
+def zone() -> tzinfo:
+    name = zone_name()
+    return ZoneInfo(name) if name else UTC
+
+
+@contextmanager
+def in_zone(name: str) -> Iterator[None]:
+    """Times are shown in this zone within; one that nobody knows is UTC."""
+    token = _zone_name.set(name if name in zones() and name != "UTC" else "")
+    try:
+        yield
+    finally:
+        _zone_name.reset(token)
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Every zone by its name, as in `Europe/Paris`."""
+    return frozenset(available_timezones())
 
 
 def at_ms(text: str, zone: str) -> int | None:

@@ -7,6 +7,7 @@ from gateway.core.errors import NotFound
 from gateway.core.values import Module
 from web.firmwareview import Choice, choices
 from web.jobview import PAST, JobView, StepView, job_view, step_view
+from web.language import gettext as _
 from web.visit import Visit
 
 # Images of other types are no news; so many that do not fit are enough.
@@ -79,5 +80,5 @@ def _ways(firmware: Firmware, module: Module) -> str:
     probe = firmware.probing.of(module.number)
     if probe is None:
         return ""
-    words = {True: "works", False: "fails", None: "not tried"}
-    return f"HTTP {words[probe.http]}, MQTT {words[probe.mqtt]}"
+    words = {True: _("works"), False: _("fails"), None: _("not tried")}
+    return _("HTTP %(http)s, MQTT %(mqtt)s", http=words[probe.http], mqtt=words[probe.mqtt])

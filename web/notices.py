@@ -7,18 +7,18 @@ from typing import Literal
 
 Tone = Literal["good", "bad", "warn", "info"]
 MAX_NOTICES = 500
-COPY_NOW = "Copy it now: it is shown this once and kept only as a digest."
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`secret` is something to copy now, because it is not shown again; `link` is where to go on."""
+    """`secret` is something to copy now, because it is not shown again, which is said beside it unless `hint`
+    says something better; `link` is where to go on."""
 
     text: str
     tone: Tone = "good"
     secret: str = ""
     secret_label: str = ""
-    hint: str = COPY_NOW
+    hint: str = ""
     link: str = ""
     link_label: str = ""
 

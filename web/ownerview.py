@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from gateway.core.ownership import spaced
 from gateway.core.values import Module
+from web.language import gettext as _
 from web.qr import QrCode, qr_code
 from web.visit import Visit
 
@@ -55,5 +56,5 @@ def owner_view(visit: Visit, module: Module) -> OwnerView:
     others = tuple((str(id), name) for id, name in names.items() if id != owner_id)
     mine = owner_id == visit.person.id
     known = visit.person.name if mine else names.get(owner_id or 0, "")
-    name = "" if owner_id is None else known or f"user {owner_id}"
+    name = "" if owner_id is None else known or _("user %(number)s", number=owner_id)
     return OwnerView(name, mine, claim_view(visit, module), others)

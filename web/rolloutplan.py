@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from firmware.values import Image
-from gateway.core.errors import Invalid
+from gateway.core.errors import Invalid, Said
 from web.visit import Visit
 
 _MINUTE_S = 60
@@ -17,11 +17,11 @@ def typed_plan(visit: Visit, image: Image) -> dict[str, Any]:
         "name": visit.text("name"),
         "firmware_id": image.id,
         "waves": _waves(visit),
-        "wait_s": (_number(visit, "wait", "Wait") or 0) * _MINUTE_S,
-        "success_percent": _number(visit, "success", "Confirmed at least"),
+        "wait_s": (_number(visit, "wait", Said("Wait")) or 0) * _MINUTE_S,
+        "success_percent": _number(visit, "success", Said("Confirmed at least")),
         "stop": _stop(visit),
         "on_stop": visit.text("on_stop") or "pause",
-        "concurrency": _whole(visit, "concurrency", "At once"),
+        "concurrency": _whole(visit, "concurrency", Said("At once")),
         "window": _window(visit),
         "guards": _guards(visit),
         "never_both": _pairs(visit.text("never_both")),
@@ -44,7 +44,7 @@ def _targets(visit: Visit, image: Image) -> dict[str, Any]:
 
 def _waves(visit: Visit) -> list[dict[str, Any]]:
     """First the canaries, then so many percent, then the rest."""
-    canaries, percent = visit.texts("canary"), _number(visit, "percent", "Percent of the second wave")
+    canaries, percent = visit.texts("canary"), _number(visit, "percent", Said("Percent of the second wave"))
     waves: list[dict[str, Any]] = [{"modules": canaries}] if canaries else []
     if percent and percent < 100:
         waves.append({"percent": percent})
@@ -53,9 +53,9 @@ def _waves(visit: Visit) -> list[dict[str, Any]]:
 
 def _stop(visit: Visit) -> dict[str, Any] | None:
     if visit.text("stop_by") == "percent":
-        percent = _number(visit, "stop_percent", "Stop at percent")
+        percent = _number(visit, "stop_percent", Said("Stop at percent"))
         return None if percent is None else {"percent": percent}
-    count = _whole(visit, "stop_count", "Stop at failures")
+    count = _whole(visit, "stop_count", Said("Stop at failures"))
     return None if count is None else {"count": count}
 
 
@@ -71,8 +71,8 @@ def _window(visit: Visit) -> dict[str, Any] | None:
 
 def _guards(visit: Visit) -> dict[str, Any]:
     guards = {
-        "min_battery": _number(visit, "min_battery", "Battery"),
-        "min_rssi": _number(visit, "min_rssi", "Signal"),
+        "min_battery": _number(visit, "min_battery", Said("Battery")),
+        "min_rssi": _number(visit, "min_rssi", Said("Signal")),
         "not_while": _conditions(visit.text("not_while")),
     }
     return {name: value for name, value in guards.items() if value not in (None, {})}

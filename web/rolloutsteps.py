@@ -7,6 +7,8 @@ from firmware.house import Firmware
 from firmware.rollout_rules import STEPS
 from firmware.rollout_values import Rollout
 from web.jobview import image_names
+from web.language import gettext as _
+from web.language import later, ngettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,51 +57,73 @@ def _count(firmware: Firmware, rollout: Rollout) -> _Count:
     )
 
 
-def _modules(count: int) -> str:
-    return f"{count or 'no'} module{'' if count == 1 else 's'}"
-
-
 def _pause(count: _Count, admin: bool) -> StepView:
-    what = f"Nothing more begins until somebody resumes it: {_modules(count.waiting)} will wait."
+    what = ngettext(
+        "Nothing more begins until somebody resumes it: %(num)s module will wait.",
+        "Nothing more begins until somebody resumes it: %(num)s modules will wait.", count.waiting,
+    )  # fmt: skip
     if count.running:
-        what += f" {_modules(count.running).capitalize()} under way go on to the end."
-    return StepView("pause", "Pause", "pause", what, "Pause it")
+        what += " " + ngettext(
+            "%(num)s module under way goes on to the end.", "%(num)s modules under way go on to the end.",
+            count.running,
+        )  # fmt: skip
+    return StepView("pause", _("Pause"), "pause", what, _("Pause it"))
 
 
 def _resume(count: _Count, admin: bool) -> StepView:
-    what = f"It goes on where it stood, with {_modules(count.waiting)} still to come."
+    what = ngettext(
+        "It goes on where it stood, with %(num)s module still to come.",
+        "It goes on where it stood, with %(num)s modules still to come.", count.waiting,
+    )  # fmt: skip
     if count.stopped:
-        what += " What failed so far no longer counts towards the next stop."
-    return StepView("resume", "Resume", "send", what, "Resume it")
+        what += " " + _("What failed so far no longer counts towards the next stop.")
+    return StepView("resume", _("Resume"), "send", what, _("Resume it"))
 
 
 def _retry(count: _Count, admin: bool) -> StepView | None:
     again = admin and count.rolled_back
     if not count.failed and not again:
         return None
-    what = f"{_modules(count.failed).capitalize()} that failed get {count.serial} once more."
+    what = ngettext(
+        "%(num)s module that failed gets %(serial)s once more.",
+        "%(num)s modules that failed get %(serial)s once more.", count.failed, serial=count.serial,
+    )  # fmt: skip
     if not count.failed:
-        what = f"{count.serial} is offered again to those that went back from it, when you tick so."
-    override = f"Also {_modules(count.rolled_back)} that had it and went back" if again else ""
-    return StepView("retry", "Retry failed", "retry", what, "Try again", override=override)
+        sentence = later("%(serial)s is offered again to those that went back from it, when you tick so.")
+        what = _(sentence, serial=count.serial)
+    override = ngettext(
+        "Also %(num)s module that had it and went back", "Also %(num)s modules that had it and went back",
+        count.rolled_back,
+    )  # fmt: skip
+    return StepView(
+        "retry", _("Retry failed"), "retry", what, _("Try again"), override=override if again else ""
+    )
 
 
 def _cancel(count: _Count, admin: bool) -> StepView:
-    what = f"It ends here. {_modules(count.waiting).capitalize()} that wait never get {count.serial}"
-    what += f", and {_modules(count.running)} under way are told to give it up." if count.running else "."
-    return StepView(
-        "cancel", "Cancel", "cancel", f"{what} Those that run it keep it.", "Cancel the rollout", danger=True
-    )
+    what = [ngettext(
+        "It ends here. %(num)s module that waits never gets %(serial)s.",
+        "It ends here. %(num)s modules that wait never get %(serial)s.", count.waiting, serial=count.serial,
+    )]  # fmt: skip
+    if count.running:
+        what.append(ngettext(
+            "%(num)s module under way is told to give it up.",
+            "%(num)s modules under way are told to give it up.", count.running,
+        ))  # fmt: skip
+    what.append(_("Those that run it keep it."))
+    return StepView("cancel", _("Cancel"), "cancel", " ".join(what), _("Cancel the rollout"), danger=True)
 
 
 def _revert(count: _Count, admin: bool) -> StepView | None:
     if not count.have:
         return None
-    what = (
-        f"Up to {_modules(count.have)}, all that have {count.serial} or are getting it, get back what they "
-        "ran before, as updates of their own. Nobody else gets it."
-    )
-    return StepView("revert", "Revert all", "back", what, "Take it back everywhere", danger=True)
+    what = ngettext(
+        "At most %(num)s module, which has %(serial)s or is getting it, gets back what it ran before, as an "
+        "update of its own. Nobody else gets it.",
+        "Up to %(num)s modules, all that have %(serial)s or are getting it, get back what they ran before, "
+        "as updates of their own. Nobody else gets it.", count.have, serial=count.serial,
+    )  # fmt: skip
+    return StepView("revert", _("Revert all"), "back", what, _("Take it back everywhere"), danger=True)
 
 
 _MAKERS: dict[str, Callable[[_Count, bool], StepView | None]] = {

@@ -8,10 +8,12 @@ from firmware.plan import Plan, Wave
 from firmware.rollout_values import Rollout
 from web import updatewords, wording
 from web.jobview import JobView, image_names, job_view
+from web.language import gettext as _
+from web.language import ngettext
+from web.recorded import recorded
 from web.updatewords import state_icon, state_word
 
 Count = tuple[str, str, int]
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ORDER = (
     "running", "waiting", "confirmed", "failed", "rolled_back", "skipped", "cancelled", "reverting",
     "reverted",
@@ -86,7 +88,7 @@ def rollout_view(firmware: Firmware, rollout: Rollout) -> RolloutView:
         state=rollout.state,
         word=state_word(rollout.state),
         icon=state_icon(rollout.state),
-        reason=said["reason"],
+        reason=recorded(said["reason"]),
         created_at_ms=rollout.created_at_ms,
         ended_at_ms=rollout.ended_at_ms,
         by=rollout.by,
@@ -95,7 +97,7 @@ def rollout_view(firmware: Firmware, rollout: Rollout) -> RolloutView:
         received=received,
         size=size,
         percent=updatewords.percent(received, size),
-        bytes=f"{updatewords.size(received)} of {updatewords.size(size)}",
+        bytes=updatewords.part(received, size),
         rate=updatewords.rate(progress["rate"]),
         eta=updatewords.eta(progress["eta"]),
     )
@@ -118,8 +120,9 @@ def wave_views(firmware: Firmware, rollout: Rollout) -> list[WaveView]:
 
 def _wave_title(wave: Wave) -> str:
     if wave.modules:
-        return f"First: {', '.join(wave.modules[:3])}{' …' if len(wave.modules) > 3 else ''}"
-    return "The rest" if wave.rest else f"{wave.percent:g} % of those left"
+        names = ", ".join([*wave.modules[:3], "…"] if len(wave.modules) > 3 else wave.modules)
+        return _("First: %(names)s", names=names)
+    return _("The rest") if wave.rest else _("%(share)s of those left", share=wording.percent(wave.percent))
 
 
 def member_views(firmware: Firmware, rollout: Rollout, most: int) -> list[MemberView]:
@@ -137,12 +140,12 @@ def _member(firmware: Firmware, rollout: Rollout, said: dict[str, Any]) -> Membe
     ours = job is not None and not job.ended and job.rollout_id == rollout.id
     return MemberView(
         module_id=id,
-        title=(module.name or module.id) if module else "a module that is gone",
+        title=(module.name or module.id) if module else _("a module that is gone"),
         wave=said["wave"] + 1,
         state=state,
         word=state_word(state),
         icon=state_icon(state),
-        note=said["note"],
+        note=recorded(said["note"]),
         previous=said["previous"],
         job=job_view(firmware, job) if job is not None and ours else None,
     )
@@ -150,27 +153,37 @@ def _member(firmware: Firmware, rollout: Rollout, said: dict[str, Any]) -> Membe
 
 def plan_rows(plan: Plan, zone: str) -> list[tuple[str, str]]:
     """The plan in words."""
-    count = plan.stop.count
-    stop = f"{count} failure{'' if count == 1 else 's'}" if count else f"{plan.stop.percent:g} % failures"
-    then = "everything is taken back" if plan.on_stop == "revert" else "it waits for you"
     guards = plan.guards
     rows = [
-        ("Wait between waves", wording.span(plan.wait_s)),
-        ("A wave is good with", f"{plan.success_percent:g} % confirmed"),
-        ("Stops at", f"{stop}; then {then}"),
-        ("At once", str(plan.concurrency)),
-        ("Window", _window(plan, zone)),
-        ("Battery at least", "" if guards.min_battery is None else f"{guards.min_battery:g} %"),
-        ("Signal at least", "" if guards.min_rssi is None else f"{guards.min_rssi:g} dBm"),
-        ("Not while", wording.plain(guards.not_while)),
-        ("Never both", "; ".join(" and ".join(pair) for pair in plan.never_both)[: wording.MAX_SHOWN]),
+        (_("Wait between waves"), wording.span(plan.wait_s)),
+        (_("A wave is good with"), _("%(share)s confirmed", share=wording.percent(plan.success_percent))),
+        (_("Stops at"), _stop(plan)),
+        (_("At once"), wording.number(plan.concurrency)),
+        (_("Window"), _window(plan, zone)),
+        (_("Battery at least"), "" if guards.min_battery is None else wording.percent(guards.min_battery)),
+        (_("Signal at least"), "" if guards.min_rssi is None else wording.measured(guards.min_rssi, "dBm")),
+        (_("Not while"), wording.plain(guards.not_while)),
+        (_("Never both"), "; ".join(" + ".join(pair) for pair in plan.never_both)[: wording.MAX_SHOWN]),
     ]
     return [(word, text) for word, text in rows if text]
+
+
+def _stop(plan: Plan) -> str:
+    if plan.stop.count:
+        at = ngettext("%(num)s failure", "%(num)s failures", plan.stop.count)
+    else:
+        at = _("%(share)s failures", share=wording.percent(plan.stop.percent or 0))
+    if plan.on_stop == "revert":
+        return _("%(limit)s; then everything is taken back", limit=at)
+    return _("%(limit)s; then it waits for you", limit=at)
 
 
 def _window(plan: Plan, zone: str) -> str:
     if plan.window is None:
         return ""
-    days = plan.window.days
-    which = "every day" if len(days) == len(_DAYS) else ", ".join(_DAYS[day] for day in days)
-    return f"{plan.window.begin} to {plan.window.end}, {which} ({zone or 'UTC'})"
+    days, names = plan.window.days, wording.days()
+    which = _("every day") if len(days) == len(names) else ", ".join(names[day] for day in days)
+    return _(
+        "%(begin)s to %(end)s, %(days)s (%(zone)s)",
+        begin=plan.window.begin, end=plan.window.end, days=which, zone=zone or "UTC",
+    )  # fmt: skip

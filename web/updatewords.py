@@ -3,49 +3,59 @@
 from typing import Any
 
 from web import wording
+from web.language import gettext as _
+from web.language import later
 
 _SIZES = ((1000, 1, "B", 0), (1_000_000, 1000, "kB", 1), (1_000_000_000, 1_000_000, "MB", 2))
 
 # State: how a pill calls it, and the icon beside it.
 STATES: dict[str, tuple[str, str]] = {
-    "assigned": ("Assigned", "pending"),
-    "offered": ("Offered", "send"),
-    "downloading": ("Downloading", "download"),
-    "downloaded": ("Downloaded", "download"),
-    "verified": ("Verified", "key"),
-    "installing": ("Installing", "tools"),
-    "confirmed": ("Confirmed", "online"),
-    "failed": ("Failed", "warning"),
-    "rolled_back": ("Rolled back", "back"),
-    "cancelled": ("Cancelled", "cancel"),
-    "running": ("Running", "send"),
-    "paused": ("Paused", "pause"),
-    "stopped": ("Stopped", "warning"),
-    "reverting": ("Reverting", "back"),
-    "reverted": ("Reverted", "back"),
-    "done": ("Done", "online"),
-    "waiting": ("Waiting", "pending"),
-    "skipped": ("Skipped", "offline"),
+    "assigned": (later("Assigned"), "pending"),
+    "offered": (later("Offered"), "send"),
+    "downloading": (later("Downloading"), "download"),
+    "downloaded": (later("Downloaded"), "download"),
+    "verified": (later("Verified"), "key"),
+    "installing": (later("Installing"), "tools"),
+    "confirmed": (later("Confirmed"), "online"),
+    "failed": (later("Failed"), "warning"),
+    "rolled_back": (later("Rolled back"), "back"),
+    "cancelled": (later("Cancelled"), "cancel"),
+    "running": (later("Running"), "send"),
+    "paused": (later("Paused"), "pause"),
+    "stopped": (later("Stopped"), "warning"),
+    "reverting": (later("Reverting"), "back"),
+    "reverted": (later("Reverted"), "back"),
+    "done": (later("Done"), "online"),
+    "waiting": (later("Waiting"), "pending"),
+    "skipped": (later("Skipped"), "offline"),
 }
 _NEXT = {
-    "offered": "The module says that it downloads.",
-    "downloading": "The rest of the image; then the module checks its digest.",
-    "downloaded": "The module checks digest and signature.",
-    "verified": "The module writes the image to its free slot.",
-    "installing": "It comes back from its reboot, says the new digest and stays well for {probation}.",
-    "confirmed": "Nothing: it came back with the new image and stayed well.",
-    "failed": "See to the cause, then try again.",
-    "rolled_back": "It runs what it ran before; it gets this image again only when an admin says so.",
-    "cancelled": "Nothing: it keeps what it runs.",
-}
+    "offered": later("The module says that it downloads."),
+    "downloading": later("The rest of the image; then the module checks its digest."),
+    "downloaded": later("The module checks digest and signature."),
+    "verified": later("The module writes the image to its free slot."),
+    "installing": later(
+        "It comes back from its reboot, says the new digest and stays well for %(probation)s."
+    ),
+    "confirmed": later("Nothing: it came back with the new image and stayed well."),
+    "failed": later("See to the cause, then try again."),
+    "rolled_back": later(
+        "It runs what it ran before; it gets this image again only when an admin says so."
+    ),
+    "cancelled": later("Nothing: it keeps what it runs."),
+}  # fmt: skip
 
 
 def size(count: int) -> str:
     """A number of bytes: `812 B`, `24.1 kB`, `1.05 MB`."""
     for limit, unit, name, digits in _SIZES:
         if count < limit:
-            return f"{count / unit:.{digits}f} {name}"
-    return f"{count / 1_000_000:.0f} MB"
+            return f"{wording.fixed(count / unit, digits)} {_(name)}"
+    return f"{count / 1_000_000:.0f} {_('MB')}"
+
+
+def part(received: int, whole: int) -> str:
+    return _("%(part)s of %(whole)s", part=size(received), whole=size(whole))
 
 
 def percent(part: int, whole: int) -> int:
@@ -58,11 +68,11 @@ def rate(bytes_per_s: float | None) -> str:
 
 
 def eta(seconds: float | None) -> str:
-    return "" if seconds is None else f"{wording.span(max(1, seconds))} left"
+    return "" if seconds is None else _("%(time)s left", time=wording.span(max(1, seconds)))
 
 
 def state_word(state: str) -> str:
-    return STATES.get(state, (wording.label(state), ""))[0]
+    return _(STATES[state][0]) if state in STATES else wording.label(state)
 
 
 def state_icon(state: str) -> str:
@@ -73,18 +83,28 @@ def next_step(state: str, *, due: bool, online: bool, probation_s: float) -> str
     """What the update waits for, as a sentence."""
     if state == "assigned":
         if not due:
-            return "It is offered at that time, or when the module is there after it."
-        return "The module is offered it now." if online else "The module is offered it when it connects."
-    return _NEXT.get(state, "").format(probation=wording.span(probation_s))
+            return _("It is offered at that time, or when the module is there after it.")
+        if online:
+            return _("The module is offered it now.")
+        return _("The module is offered it when it connects.")
+    return _(_NEXT[state], probation=wording.span(probation_s)) if state in _NEXT else ""
 
 
 def header_facts(header: Any) -> list[tuple[str, str]]:
     """What an image says of itself, with how each fact is called; nothing for what it does not say."""
     flash = size(header.flash_size) if header.flash_size else ""
     rows = [
-        ("Kind", {"esp32": "ESP32", "esp8266": "ESP8266", "micropython": "MicroPython bundle"}.get(
-            header.kind, "")),
-        ("Chip", header.chip), ("Project", header.project), ("Says it is", header.version),
-        ("ELF digest", header.elf_digest), ("Flash", flash),
+        (_("Kind"), _kind(header)), (_("Chip"), header.chip), (_("Project"), header.project),
+        (_("Says it is"), header.version), (_("ELF digest"), header.elf_digest), (_("Flash"), flash),
     ]  # fmt: skip
     return [(word, text) for word, text in rows if text]
+
+
+def header_line(header: Any) -> list[str]:
+    """The same without digests and sizes."""
+    return [text for text in (_kind(header), header.chip, header.project, header.version) if text]
+
+
+def _kind(header: Any) -> str:
+    names = {"esp32": "ESP32", "esp8266": "ESP8266", "micropython": _("MicroPython bundle")}
+    return names.get(header.kind, "")

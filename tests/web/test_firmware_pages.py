@@ -148,7 +148,7 @@ async def test_a_time_is_read_on_the_clock_of_who_types_it(house: House) -> None
     page = await browser.done("/modules/P-1", "/modules/P-1/firmware", **typed)
     due = house.firmware.ledger.latest(module.number).due_ms
     assert due % 86_400_000 == 3 * 3_600_000 and due < soon + 10 * 86400 * 1000
-    assert "Waits until" in page.text
+    assert "It is due" in page.text
     for wrong in ({"not_before": "soon"}, {"zone": "Nowhere/Land"}, {"not_before": "9999-01-01T00:00"}):
         refused = await browser.refused("/modules/P-1", "/modules/P-1/firmware", 400, **(typed | wrong))
         assert refused.notice
@@ -245,7 +245,7 @@ async def test_a_rollout_is_planned_halted_and_taken_back(house: House) -> None:
     assert made.guards.not_while == {"pump": True, "mode": "night"} and made.guards.min_battery == 40
     assert made.window.days == (0, 6) and made.never_both == (("P-1", "P-2"),)
     assert (made.stop.count, made.on_stop, made.concurrency, made.wait_s) == (2, "pause", 10, 600)
-    for word in ("22:00 to 05:00", "Mon, Sun", "P-1 and P-2", "40 %", "95 % confirmed"):
+    for word in ("22:00 to 05:00", "Mon, Sun", "P-1 + P-2", "40 %", "95 % confirmed"):
         assert word in page.text
     path = f"/rollouts/{rollout.id}"
     await browser.refused(path, f"{path}/pause", 400)

@@ -9,6 +9,7 @@ from firmware.values import Job
 from gateway.core.errors import GatewayError, Invalid, NotFound
 from gateway.core.values import Module
 from web.access import Access
+from web.language import gettext as _
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.image import assign_one
@@ -31,7 +32,10 @@ def chosen_number(visit: Visit, field: str = "image") -> int:
 async def assign(visit: Visit, module: Module) -> tuple[str, Notice]:
     image = visit.site.firmware.images.get(chosen_number(visit))
     job = await assign_one(visit, image, module.id)
-    said = f"{module.id} runs {image.serial} already." if job is None else f"{image.serial} is assigned."
+    if job is None:
+        said = _("%(id)s runs %(serial)s already.", id=module.id, serial=image.serial)
+    else:
+        said = _("%(serial)s is assigned.", serial=image.serial)
     return f"/modules/{module.id}", Notice(said)
 
 
@@ -41,20 +45,22 @@ async def cancel(visit: Visit, module: Module) -> tuple[str, Notice]:
     await visit.site.firmware.assignments.cancel(job.id, visit.person)
     back = visit.text("back")
     path = own_path(back) if back else f"/modules/{module.id}"
-    return path, Notice(f"The update of {module.id} was cancelled; it keeps what it runs.")
+    return path, Notice(
+        _("The update of %(id)s was cancelled; it keeps what it runs.", id=module.id)
+    )
 
 
 async def retry(visit: Visit, module: Module) -> tuple[str, Notice]:
     job = await _its_job(visit, module)
     override = visit.text("override") == "yes"
     again = await visit.site.firmware.assignments.retry(job.id, visit.person, override=override)
-    said = "It runs that image already." if again is None else "It is tried again."
+    said = _("It runs that image already.") if again is None else _("It is tried again.")
     return f"/modules/{module.id}", Notice(said)
 
 
 async def unassign(visit: Visit, module: Module) -> tuple[str, Notice]:
     await visit.site.firmware.assignments.unassign(module.id, visit.person)
-    return f"/modules/{module.id}", Notice(f"Nothing is assigned to {module.id} any more.")
+    return f"/modules/{module.id}", Notice(_("Nothing is assigned to %(id)s any more.", id=module.id))
 
 
 async def _its_job(visit: Visit, module: Module) -> Job:

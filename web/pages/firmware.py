@@ -10,10 +10,11 @@ from starlette.responses import Response
 from firmware.facts import Facts
 from firmware.images import MAX_BYTES
 from gateway.core.errors import GatewayError, Invalid, TooLarge
-from web import updatewords
+from web import updatewords, wording
 from web.access import Access
 from web.firmwareview import MAX_LISTED, ImageViews
 from web.jobview import job_views, troubled
+from web.language import gettext as _
 from web.notices import Notice
 from web.pages.table import Handler, Page
 from web.rolloutview import rollout_views
@@ -50,7 +51,7 @@ async def show(visit: Visit) -> Response:
         keys=sorted(signing.keys.items()),
         wrong=_wrong(visit),
         max_bytes=MAX_BYTES,
-        max_text=f"{MAX_BYTES // 1024**2} MB",
+        max_text=wording.measured(MAX_BYTES // 1024**2, "MB"),
     )
 
 
@@ -73,10 +74,12 @@ async def upload(visit: Visit) -> Response:
     except HTTPException as error:
         refused = TooLarge(error.detail) if error.status_code == 413 else Invalid(error.detail)
         return await show(replace(visit, refused=refused, form=FormData(fields)))
-    said = f"{image.serial} is in the catalogue: {updatewords.size(image.size)}, SHA-256 {image.digest}."
-    return visit.go(
-        "/firmware", Notice(said, link=f"/firmware/{image.id}", link_label="Assign it to modules")
-    )
+    said = _(
+        "%(serial)s is in the catalogue: %(size)s, SHA-256 %(digest)s.",
+        serial=image.serial, size=updatewords.size(image.size), digest=image.digest,
+    )  # fmt: skip
+    notice = Notice(said, link=f"/firmware/{image.id}", link_label=_("Assign it to modules"))
+    return visit.go("/firmware", notice)
 
 
 def _facts(fields: dict[str, str]) -> Facts:
@@ -95,21 +98,22 @@ async def set_policy(visit: Visit) -> Notice:
     if require:
         check_confirmed(visit)
     await visit.site.firmware.signing.set_policy(require, visit.person)
-    said = "Images need a vendor's signature now." if require else "Images need no vendor's signature now."
-    return Notice(said)
+    if require:
+        return Notice(_("Images need a vendor's signature now."))
+    return Notice(_("Images need no vendor's signature now."))
 
 
 async def add_key(visit: Visit) -> Notice:
     name = visit.text("name")
     await visit.site.firmware.signing.add_key(name, visit.text("public_key"), visit.person)
-    return Notice(f"Images that {name} has signed are trusted now.")
+    return Notice(_("Images that %(name)s has signed are trusted now.", name=name))
 
 
 async def remove_key(visit: Visit) -> Notice:
     check_confirmed(visit)
     name = visit.request.path_params["name"]
     await visit.site.firmware.signing.remove_key(name, visit.person)
-    return Notice(f"{name} is trusted no longer.")
+    return Notice(_("%(name)s is trusted no longer.", name=name))
 
 
 def check_confirmed(visit: Visit) -> None:

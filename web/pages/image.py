@@ -12,6 +12,8 @@ from web import localtime
 from web.access import Access
 from web.firmwareview import ImageViews, candidates, choices
 from web.jobview import job_views
+from web.language import gettext as _
+from web.language import ngettext, told
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.table import Handler, Page
@@ -65,8 +67,8 @@ async def assign(visit: Visit, image: Image) -> tuple[str, Notice]:
     done, there, failed = await _assign_all(visit, image, ids)
     if failed and not done and not there:
         raise Conflict(" ".join(failed))
-    said = [f"{image.serial} is assigned to {_named(done)}."] if done else []
-    said += [f"{_named(there)} run{'s' if len(there) == 1 else ''} it already."] if there else []
+    said = [_assigned(image, done)] if done else []
+    said += [_run_already(there)] if there else []
     return f"/firmware/{image.id}", Notice(" ".join(said + failed), "warn" if failed else "good")
 
 
@@ -79,7 +81,8 @@ async def _assign_all(visit: Visit, image: Image, ids: list[str]) -> tuple[list[
         try:
             job = await assign_one(visit, image, id)
         except GatewayError as error:
-            failed.append(error.message if id in error.message else f"{id[:64]}: {error.message}")
+            said = str(told(error.message))
+            failed.append(said if id in said else f"{id[:64]}: {said}")
         else:
             (there if job is None else done).append(id)
     return done, there, failed
@@ -100,14 +103,26 @@ async def assign_one(visit: Visit, image: Image, id: str) -> Job | None:
     )
 
 
-def _named(ids: list[str]) -> str:
-    return ", ".join(ids) if len(ids) <= MAX_NAMED else f"{len(ids)} modules"
+def _assigned(image: Image, ids: list[str]) -> str:
+    if len(ids) <= MAX_NAMED:
+        return _("%(serial)s is assigned to %(names)s.", serial=image.serial, names=", ".join(ids))
+    return ngettext(
+        "%(serial)s is assigned to %(num)s module.", "%(serial)s is assigned to %(num)s modules.", len(ids),
+        serial=image.serial,
+    )  # fmt: skip
+
+
+def _run_already(ids: list[str]) -> str:
+    if len(ids) <= MAX_NAMED:
+        names = ", ".join(ids)
+        return ngettext("%(names)s runs it already.", "%(names)s run it already.", len(ids), names=names)
+    return ngettext("%(num)s module runs it already.", "%(num)s modules run it already.", len(ids))
 
 
 async def delete(visit: Visit, image: Image) -> tuple[str, Notice]:
     check_confirmed(visit)
     await visit.site.firmware.images.remove(image.id, visit.person)
-    return "/firmware", Notice(f"{image.serial} and its file were deleted.")
+    return "/firmware", Notice(_("%(serial)s and its file were deleted.", serial=image.serial))
 
 
 def _page_after(action: Action) -> Handler:

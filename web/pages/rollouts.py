@@ -11,8 +11,11 @@ from firmware.rollouts import Rollouts
 from firmware.values import Image
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.rights import Person
+from web import wording
 from web.access import Access
 from web.firmwareview import ImageViews, candidates
+from web.language import gettext as _
+from web.language import later
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.table import Handler, Page
@@ -24,7 +27,6 @@ from web.visit import Visit
 MAX_MEMBERS = 300
 MAX_LISTED = 200
 MAX_CHOICES = 500
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 Plain = Callable[[Rollouts, int, Person], Awaitable[Rollout]]
 Step = Callable[[Visit, Rollouts, int], Awaitable[Rollout]]
 
@@ -48,8 +50,8 @@ async def show_new(visit: Visit) -> Response:
         groups=_groups(firmware, image),
         picked=set(visit.texts("id")),
         canaries=set(visit.texts("canary")),
-        days=list(enumerate(DAYS)),
-        chosen_days=set(visit.texts("day")) if visit.refused else {str(day) for day in range(len(DAYS))},
+        days=list(enumerate(wording.days())),
+        chosen_days=set(visit.texts("day")) if visit.refused else set("0123456"),
         zone=firmware.core.settings.time_zone,
     )
 
@@ -72,7 +74,7 @@ async def create(visit: Visit) -> Response:
         rollout = await firmware.rollouts.create(typed_plan(visit, image), visit.person)
     except GatewayError as error:
         return await show_new(replace(visit, refused=error))
-    return visit.go(f"/rollouts/{rollout.id}", Notice(f"{rollout.name} has begun."))
+    return visit.go(f"/rollouts/{rollout.id}", Notice(_("%(name)s has begun.", name=rollout.name)))
 
 
 def _number(text: str) -> int:
@@ -106,7 +108,7 @@ def _page_after(step: Step, said: str) -> Handler:
             await step(visit, visit.site.firmware.rollouts, rollout.id)
         except GatewayError as error:
             return await show(replace(visit, refused=error))
-        return visit.go(f"/rollouts/{rollout.id}", Notice(said))
+        return visit.go(f"/rollouts/{rollout.id}", Notice(_(said)))
 
     return handler
 
@@ -120,11 +122,11 @@ async def _retry(visit: Visit, rollouts: Rollouts, id: int) -> Rollout:
 
 
 _STEPS: list[tuple[str, Step, str]] = [
-    ("pause", _plain(Rollouts.pause), "Paused: nothing more begins, what is under way goes on."),
-    ("resume", _plain(Rollouts.resume), "It goes on."),
-    ("cancel", _plain(Rollouts.cancel), "Cancelled: what was under way is called back."),
-    ("retry", _retry, "Those that did not succeed are tried again."),
-    ("revert", _plain(Rollouts.revert), "Every module that has it gets back what it ran before."),
+    ("pause", _plain(Rollouts.pause), later("Paused: nothing more begins, what is under way goes on.")),
+    ("resume", _plain(Rollouts.resume), later("It goes on.")),
+    ("cancel", _plain(Rollouts.cancel), later("Cancelled: what was under way is called back.")),
+    ("retry", _retry, later("Those that did not succeed are tried again.")),
+    ("revert", _plain(Rollouts.revert), later("Every module that has it gets back what it ran before.")),
 ]
 PAGES = [
     Page("GET", "/rollouts", show_all, Access.MANAGE),
