@@ -34,6 +34,7 @@ from firmware.house import Firmware, open_firmware
 from gateway.backup.making import BackupMaker
 from gateway.control import Control
 from gateway.core.core import Core, open_core
+from gateway.couriers import employ
 from gateway.duties import Duties
 from gateway.settings import Settings
 from gateway.shipping import Shipping
@@ -116,6 +117,8 @@ def _keep_time(duties: Duties, core: Core, firmware: Firmware) -> None:
     duties.start(firmware.tick_for_ever(), "updates")
     duties.start(firmware.reconcile.run(), "reconcile")
     duties.start(core.audit.keep_anchored(), "audit anchor")
+    employ(core.alerting.post, core.settings.url)
+    duties.start(core.alerting.post.run(), "notifications")
     if core.settings.logstash_url:
         duties.start(Shipping(core).run(), "audit lines")
 

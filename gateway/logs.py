@@ -48,6 +48,9 @@ def configure(log_format: str) -> None:
     root.setLevel(logging.INFO)
     # Libraries that tell of every connection or packet, some with its query string (and so its token);
     # what matters of it is counted by ours.
-    for name in ("amqtt", "transitions", "engineio", "socketio", "uvicorn", "uvicorn.error", "peewee"):
+    for name in (
+        "amqtt", "transitions", "engineio", "socketio", "uvicorn", "uvicorn.error", "peewee", "httpx",
+        "httpcore",
+    ):  # fmt: skip
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_news)

@@ -7,6 +7,7 @@ from typing import Any
 import socketio
 
 from bridge.sockets import states
+from bridge.sockets.alerts_news import AlertsNews
 from bridge.sockets.audience import Audience, Browser
 from bridge.sockets.feed import Feed
 from bridge.sockets.hall import Hall
@@ -44,6 +45,7 @@ class Browsers:
         self._telling = Telling(core, self.audience, self.speaker)
         self._people_news = PeopleNews(core, self.audience, self.speaker)
         self._updates_news = UpdatesNews(core, self.audience, self.speaker)
+        self._alerts_news = AlertsNews(core, self.audience, self.speaker)
         self._stats = Stats(core, self.audience, self.speaker, received)
         core.hub.subscribe(SessionsEnded, self._sessions_ended)
         hall.on_arrival(self._arrived)

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -10,9 +9,11 @@ import msgspec
 from gateway.core import clock
 from gateway.core.alert_rules import AlertRules
 from gateway.core.alerts import Alerts
+from gateway.core.certificates import WARN_DAYS, CertificateChanged, CertificateExpires
 from gateway.core.choices import Choices
 from gateway.core.errors import Said
-from gateway.core.events import Event, Hub
+from gateway.core.events import Hub
+from gateway.core.room import HistoryHealthChanged
 from gateway.storage.models import SettingRow, upsert
 from gateway.storage.store import Store
 
@@ -20,22 +21,12 @@ DISK, DATABASE, CERTIFICATE, GATEWAY = "disk", "database", "certificate", "gatew
 LOOK_S = 60.0
 UNWELL_S = 5.0
 MB = 1_000_000
-DAY_MS = 86_400_000
-WARN_DAYS = 30
 ALIVE = "alerts.alive"
+# What is still so is said again soon after a start; what is not, is over.
+CONFIRMED_S = 300.0
+WARN, EXPIRED, HISTORY = "soon", "expired", "history"
 # What a house without a rule for modules that are away takes for a long time.
 LONG_MINUTES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateSeen(Event):
-    """A certificate that we show to others is in use; said at the start and whenever it was loaded anew.
-
-    `name` tells it from our others; `expires_at_ms` UTC.
-    """
-
-    name: str
-    expires_at_ms: int
 
 
 class HouseWatch:
@@ -58,9 +49,12 @@ class HouseWatch:
         self._now_s = now_s
         self._looked_s = float("-inf")
         self._unwell_s: float | None = None
-        self._certificates: dict[str, int] = {}
+        self._doubtful: set[tuple[str, str]] = set()
+        self._doubtful_s = 0.0
         self.free_bytes: Callable[[], int] = lambda: shutil.disk_usage(folder).free
-        hub.subscribe(CertificateSeen, self._certificate_seen)
+        hub.subscribe(CertificateExpires, lambda event: self._certificate(event.days))
+        hub.subscribe(CertificateChanged, lambda event: self._certificate(event.days))
+        hub.subscribe(HistoryHealthChanged, self._history)
 
     async def load(self, *, watched: bool) -> None:
         """`watched`: whether there are modules that could have missed us."""
@@ -68,6 +62,9 @@ class HouseWatch:
         minutes = (clock.now_ms() - msgspec.json.decode(row.value, type=int)) // 60_000 if row else 0
         if watched and minutes >= (self._rules.default or LONG_MINUTES):
             self._alerts.note(GATEWAY, Said("The gateway was away for %(minutes)s minutes.", minutes=minutes))
+        opened = [*self._alerts.opened(CERTIFICATE), *self._alerts.opened(DISK)]
+        self._doubtful = {(alert.kind, alert.subject) for alert in opened if alert.subject}
+        self._doubtful_s = self._now_s()
 
     def tick(self) -> None:
         self._look_at_the_database()
@@ -75,8 +72,7 @@ class HouseWatch:
             return
         self._looked_s = self._now_s()
         self._look_at_the_disk()
-        for name in self._certificates:
-            self._look_at(name)
+        self._settle_doubts()
         alive = msgspec.json.encode(clock.now_ms()).decode()
         self._store.submit(lambda: upsert(SettingRow, [{"key": ALIVE, "value": alive}]))
 
@@ -103,19 +99,27 @@ class HouseWatch:
         elif free >= least + least // 10:
             self._alerts.close(DISK, "", Said("The disk has room again: %(free)s MB.", free=free))
 
-    def _certificate_seen(self, event: CertificateSeen) -> None:
-        self._certificates[event.name] = event.expires_at_ms
-        self._look_at(event.name)
+    def _settle_doubts(self) -> None:
+        if self._doubtful and self._now_s() - self._doubtful_s > CONFIRMED_S:
+            for kind, subject in self._doubtful:
+                self._alerts.close(kind, subject, Said("This is over since the gateway started."))
+            self._doubtful.clear()
 
-    def _look_at(self, name: str) -> None:
-        days = (self._certificates[name] - clock.now_ms()) // DAY_MS
-        if days < 0:
-            text = Said("The certificate %(name)s has expired.", name=name)
-            self._alerts.open(CERTIFICATE, f"{name} expired", text)
-        if days < WARN_DAYS:
-            text = Said("The certificate %(name)s expires in %(days)s days.", name=name, days=max(0, days))
-            self._alerts.open(CERTIFICATE, name, text)
-            return
-        text = Said("The certificate %(name)s was renewed.", name=name)
-        self._alerts.close(CERTIFICATE, name, text)
-        self._alerts.close(CERTIFICATE, f"{name} expired", text)
+    def _history(self, event: HistoryHealthChanged) -> None:
+        self._doubtful.discard((DISK, HISTORY))
+        if event.health.state == "ok":
+            self._alerts.close(DISK, HISTORY, event.health.sentence)
+        else:
+            self._alerts.open(DISK, HISTORY, event.health.sentence)
+
+    def _certificate(self, days: int) -> None:
+        self._doubtful -= {(CERTIFICATE, WARN), (CERTIFICATE, EXPIRED)}
+        if days > WARN_DAYS:
+            for subject in (WARN, EXPIRED):
+                self._alerts.close(CERTIFICATE, subject, Said("The certificate was renewed."))
+        elif days > 0:
+            text = Said("The certificate of the web and of MQTT expires in %(days)s days.", days=days)
+            self._alerts.open(CERTIFICATE, WARN, text)
+        else:
+            text = Said("The certificate of the web and of MQTT has expired.")
+            self._alerts.open(CERTIFICATE, EXPIRED, text)
