@@ -6,7 +6,9 @@ from web import wording
 from web.language import gettext as _
 from web.language import later
 
-_SIZES = ((1000, 1, "B", 0), (1_000_000, 1000, "kB", 1), (1_000_000_000, 1_000_000, "MB", 2))
+_SIZES = (
+    (1000, 1, later("B"), 0), (1_000_000, 1000, later("kB"), 1), (1_000_000_000, 1_000_000, later("MB"), 2),
+)  # fmt: skip
 
 # State: how a pill calls it, and the icon beside it.
 STATES: dict[str, tuple[str, str]] = {

@@ -1,6 +1,6 @@
 // Ages and countdowns tick once a second; a countdown that ends says so once.
 
-import { age, until } from "./words.js";
+import { age, clock, until } from "./words.js";
 
 function show(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -9,9 +9,8 @@ function show(element, text) {
 export function setTime(element, atMs) {
   element.dataset.age = atMs ?? "";
   if (atMs) {
-    const iso = new Date(atMs).toISOString();
-    element.dateTime = iso;
-    element.title = `${iso.slice(0, 19).replace("T", " ")} UTC`;
+    element.dateTime = new Date(atMs).toISOString();
+    element.title = clock(atMs);
   }
   show(element, age(atMs, Date.now()));
 }

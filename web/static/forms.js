@@ -1,5 +1,6 @@
 // Forms are sent without a reload; the server's page with the result takes the place of this one.
 
+import { t } from "./language.js";
 import { fetchPage, swapMain } from "./swap.js";
 
 function notice(text) {
@@ -40,7 +41,7 @@ async function send(form, submitter) {
     result?.focus({ preventScroll: true });
     result?.scrollIntoView({ block: "nearest" });
   } catch {
-    notice("The gateway could not be reached, so it is not known whether this was done. What you typed is still here.");
+    notice(t("The gateway could not be reached, so it is not known whether this was done. What you typed is still here."));
   } finally {
     form.removeAttribute("aria-busy");
   }

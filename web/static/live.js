@@ -1,13 +1,16 @@
 // The live stream: one snapshot, then changes with a sequence number; after a break it goes on from there.
 
 import { setTime } from "./ages.js";
-import { STATUS_WORDS, reason, shown, within } from "./words.js";
+import { later, plural, t } from "./language.js";
+import { reason, shown, statusWord, within } from "./words.js";
 
 const LOST_AFTER_MS = 2000;
 const WATCH_ALL = new Set(["dashboard", "modules"]);
 const SETTLED = new Set(["online", "offline", "sleeping", "unknown"]);
 
-const ENDED = new Set(["done", "failed", "rejected", "expired", "canceled"]);
+const ENDED_WORDS = {
+  done: later("done"), failed: later("failed"), rejected: later("rejected"), expired: later("expired"), canceled: later("canceled"),
+};
 
 let seq = null;
 let socket = null;
@@ -35,7 +38,7 @@ function showMaintenance({ inMaintenance, reason: why }) {
   if (banner.hidden === !inMaintenance && banner.querySelector("[data-reason]").textContent === why) return;
   banner.querySelector("[data-reason]").textContent = why;
   banner.hidden = !inMaintenance;
-  announce(inMaintenance ? `Maintenance. ${why}` : "Maintenance is over");
+  announce(inMaintenance ? t("Maintenance. %(reason)s", { reason: why }) : t("Maintenance is over"));
 }
 
 // What was said while the line was down.
@@ -57,7 +60,7 @@ const FIELDS = {
   status(element, value) {
     element.dataset.status = value;
     element.querySelector("use")?.setAttribute("href", `/static/icons.svg#${value}`);
-    element.querySelector("[data-word]").textContent = STATUS_WORDS[value] ?? value;
+    element.querySelector("[data-word]").textContent = statusWord(value);
   },
   reason(element, value) { element.textContent = reason(value); },
   unstable(element, value) { element.hidden = !value; },
@@ -133,8 +136,8 @@ function take(batch, refresh) {
 }
 
 function tell(id, change) {
-  const word = (STATUS_WORDS[change.status] ?? change.status).toLowerCase();
-  if (document.body.dataset.page === "modules" && watchedModules().length) announce(`${id} is ${word} now`);
+  const word = statusWord(change.status).toLowerCase();
+  if (document.body.dataset.page === "modules" && watchedModules().length) announce(t("%(id)s: %(state)s", { id, state: word }));
 }
 
 export function watchedModules() {
@@ -190,12 +193,12 @@ export function startLive(refresh) {
   });
   socket.on("join:changed", () => refresh(100));
   socket.on("waiting:changed", ({ waiting }) => {
-    announce(waiting === 1 ? "1 device is waiting" : `${waiting} devices are waiting`);
+    announce(plural("%(num)s device is waiting", "%(num)s devices are waiting", waiting));
     refresh(100);
   });
   socket.on("module:command:updated", (command) => {
     if (!watchedModules().includes(command.module_id)) return;
-    if (ENDED.has(command.status)) announce(`${command.name}: ${command.status}`);
+    if (Object.hasOwn(ENDED_WORDS, command.status)) announce(t("%(id)s: %(state)s", { id: command.name, state: t(ENDED_WORDS[command.status]) }));
     refresh(100);
   });
 }

@@ -1,10 +1,14 @@
 // Updates as they happen: bars move in place and never back; a new state makes its part of the page anew.
 
+import { later, t } from "./language.js";
 import { announce, onSocket, watchedModules } from "./live.js";
 import { onSwap } from "./swap.js";
+import { fixed, span, zone } from "./words.js";
 
-const UNITS = [[1e3, 1, "B", 0], [1e6, 1e3, "kB", 1], [1e9, 1e6, "MB", 2]];
-const WORDS = { confirmed: "confirmed", failed: "failed", rolled_back: "rolled back", cancelled: "cancelled" };
+const UNITS = [[1e3, 1, later("B"), 0], [1e6, 1e3, later("kB"), 1], [1e9, 1e6, later("MB"), 2]];
+const WORDS = {
+  confirmed: later("confirmed"), failed: later("failed"), rolled_back: later("rolled back"), cancelled: later("cancelled"),
+};
 const LATER_MS = 250;
 const latest = new Map();
 const MOST = 2000;
@@ -12,14 +16,11 @@ const MOST = 2000;
 // The same words as the server's updatewords.py.
 export function size(count) {
   const [, unit, name, digits] = UNITS.find(([limit]) => count < limit) ?? [0, 1e6, "MB", 0];
-  return `${(count / unit).toFixed(digits)} ${name}`;
+  return `${fixed(count / unit, digits)} ${t(name)}`;
 }
 
 export function left(seconds) {
-  if (seconds === null || seconds === undefined) return "";
-  const whole = Math.max(1, Math.floor(seconds));
-  if (whole < 60) return `${whole} s left`;
-  return whole < 3600 ? `${Math.floor(whole / 60)} min left` : `${Math.floor(whole / 3600)} h left`;
+  return seconds === null || seconds === undefined ? "" : t("%(time)s left", { time: span(Math.max(1, seconds)) });
 }
 
 function part(place, name, text) {
@@ -35,7 +36,7 @@ export function showProgress(place, { received, size: whole, rate, eta }) {
   bar.value = received;
   bar.textContent = `${percent} %`;
   part(place, "percent", `${percent} %`);
-  part(place, "bytes", `${size(received)} of ${size(whole)}`);
+  part(place, "bytes", t("%(part)s of %(whole)s", { part: size(received), whole: size(whole) }));
   part(place, "rate", rate ? `${size(Math.round(rate))}/s` : "");
   part(place, "eta", left(eta));
 }
@@ -66,7 +67,7 @@ function isShownHere(job) {
 }
 
 function tell(job) {
-  if (job.state in WORDS && job.module) announce(`The update of ${job.module}: ${WORDS[job.state]}`);
+  if (job.state in WORDS && job.module) announce(t("The update of %(id)s: %(state)s", { id: job.module, state: t(WORDS[job.state]) }));
 }
 
 function takeJob(said, refresh) {
@@ -100,15 +101,14 @@ function showLatest() {
 async function copy(button) {
   await navigator.clipboard.writeText(button.dataset.copy);
   button.dataset.copied = "";
-  announce("Copied");
+  announce(t("Copied"));
   setTimeout(() => delete button.dataset.copied, 1500);
 }
 
 // Times are typed on the clock of who types them, where the browser knows its zone.
 function tidy() {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  for (const field of document.querySelectorAll("[data-zone]")) if (zone) field.value = field.defaultValue = zone;
-  for (const name of document.querySelectorAll("[data-zone-name]")) if (zone) name.textContent = zone === "UTC" ? "UTC" : "your";
+  for (const field of document.querySelectorAll("input[data-zone]")) field.value = field.defaultValue = zone;
+  for (const name of document.querySelectorAll("[data-zone-name]")) name.textContent = zone;
   // Without a secure origin browsers give scripts no clipboard; the text can still be selected.
   for (const button of document.querySelectorAll("[data-choose-go]")) button.hidden = true;
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;

@@ -1,5 +1,6 @@
 // An image on its way up: how far, how fast; a refusal stands beside the field it is about.
 
+import { t } from "./language.js";
 import { announce } from "./live.js";
 import { swapMain } from "./swap.js";
 import { showProgress, size } from "./updates.js";
@@ -31,10 +32,11 @@ function clear(form) {
 
 function fileFault(form) {
   const [file] = field(form, "file").files;
-  if (!file) return "Choose the file of the image.";
-  if (!file.size) return "The file is empty.";
+  if (!file) return t("Choose the file of the image.");
+  if (!file.size) return t("The file is empty.");
   const max = Number(form.dataset.max);
-  return file.size > max ? `The file has ${size(file.size)}; an image has at most ${max / 1024 ** 2} MB.` : "";
+  if (file.size <= max) return "";
+  return t("The file has %(size)s; an image has at most %(most)s MB.", { size: size(file.size), most: max / 1024 ** 2 });
 }
 
 function busy(form, yes) {
@@ -64,7 +66,7 @@ function follow(form) {
   request.upload.addEventListener("progress", ({ loaded, total }) => {
     const rate = measure(loaded);
     showProgress(place, { received: loaded, size: total, rate, eta: rate && loaded < total ? (total - loaded) / rate : null });
-    if (loaded >= total) place.querySelector('[data-part="eta"]').textContent = "the gateway checks it…";
+    if (loaded >= total) place.querySelector('[data-part="eta"]').textContent = t("the gateway checks it…");
   });
 }
 
@@ -83,7 +85,7 @@ function answered(form) {
     return;
   }
   const beside = [...page.querySelectorAll("[data-error]")].find((place) => place.textContent.trim());
-  const said = page.querySelector("main [data-notice] p, main h1 + p")?.textContent ?? "The gateway did not take the image.";
+  const said = page.querySelector("main [data-notice] p, main h1 + p")?.textContent ?? t("The gateway did not take the image.");
   say(form, beside?.dataset.error ?? "file", beside?.textContent.trim() || said);
 }
 
@@ -96,8 +98,8 @@ function send(form) {
     request = null;
   };
   request.addEventListener("load", over(() => answered(form)));
-  request.addEventListener("error", over(() => say(form, "file", "The connection broke before the gateway had everything, so nothing was kept. Try again.")));
-  request.addEventListener("abort", over(() => say(form, "file", "Stopped; nothing was kept.")));
+  request.addEventListener("error", over(() => say(form, "file", t("The connection broke before the gateway had everything, so nothing was kept. Try again."))));
+  request.addEventListener("abort", over(() => say(form, "file", t("Stopped; nothing was kept."))));
   request.open("POST", form.getAttribute("action"));
   request.setRequestHeader("Accept", "text/html");
   // The form's fields stand before the file, so the gateway knows everything when the file begins.
