@@ -8,12 +8,14 @@ import msgspec
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
 from gateway.core.events import FirmwareReported, ModuleEventRaised
+from gateway.core.takeovers import HardwareSaid
 from gateway.core.values import Module
 
 MAX_BATCH = 1000
 # What one message may hold, as over MQTT.
 MAX_BYTES = 128 * 1024
 MAX_FIRMWARE_TEXT = 200
+MAX_HARDWARE_TEXT = 64
 
 
 def fits(data: Any) -> bool:
@@ -62,6 +64,12 @@ def raise_event(core: Core, module: Module, name: str, data: Mapping[str, Any]) 
     spec = known.events.get(name)
     if spec is not None and spec.reports:
         core.telemetry.report(module, {key: value for key, value in checked.items() if key in known.keys})
+
+
+def hardware(core: Core, module_id: str, said: Any) -> None:
+    """What its hello says its hardware is: it tells two devices with one identity from each other."""
+    if isinstance(said, str) and said:
+        core.hub.publish(HardwareSaid(module_id, said[:MAX_HARDWARE_TEXT]))
 
 
 def hello(core: Core, module: Module, firmware: Any) -> None:

@@ -13,6 +13,7 @@ from bridge.mqtt.downlink import Downlink
 from bridge.mqtt.enrolling import Enrolling
 from bridge.mqtt.link import Inbound, Link, Stored
 from bridge.mqtt.posting import Posting
+from bridge.mqtt.takeovers import Takeovers
 from bridge.mqtt.updating import Updating
 from bridge.tasks import Tasks
 from bridge.topics import Topics
@@ -35,6 +36,7 @@ class Uplink:
         self._core = core
         self._topics = topics
         self._addresses: dict[str, str] = {}
+        self._takeovers = Takeovers(core.hub)
         self._updating: Updating | None = None
         self.set_aside: Counter[str] = Counter()
         self._handlers: dict[Path, Handler] = {
@@ -122,6 +124,7 @@ class Uplink:
         self._downlink.resume(module.id)
         # What it runs first: it decides whether an update has come to its end.
         readings.hello(self._core, module, said.get("firmware"))
+        readings.hardware(self._core, module.id, said.get("hardware"))
         self._arrived(module)
 
     def _availability(self, module: Module, message: Inbound) -> None:
@@ -171,13 +174,16 @@ class Uplink:
             self._addresses[principal.nonce] = address
         elif (module := self._own(principal)) is not None:
             self._core.presence.session_opened(module, "mqtt", address)
+            self._takeovers.connected(module.id, address)
 
     def disconnected(self, client_id: str, principal: Principal, reason: str) -> None:
         if isinstance(principal, Stranger) and reason != "takeover":
             self._addresses.pop(principal.nonce, None)
-        # After a take-over the module still has a session: the new one.
-        if reason != "takeover" and (module := self._own(principal)) is not None:
-            self._core.presence.session_closed(module.id, "mqtt", reason)
+        if (module := self._own(principal)) is not None:
+            self._takeovers.disconnected(module.id, reason)
+            # After a take-over the module still has a session: the new one.
+            if reason != "takeover":
+                self._core.presence.session_closed(module.id, "mqtt", reason)
 
     def listening(self, client_id: str, principal: Principal) -> None:
         if isinstance(principal, Stranger):

@@ -67,7 +67,7 @@ class Visit:
     def __init__(self, house: Esp32, name: str, address: str, wire: Wire) -> None:
         self._house = house
         self._core = house.core
-        self._address = address
+        self.address = address
         self._identity: ModuleIdentity | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._reason = "will"
@@ -124,12 +124,12 @@ class Visit:
             self._pass_on(message)
 
     async def _identify(self, hello: Mapping[str, Any]) -> None:
-        identity = await self._house.door.recognise(hello, self._address)
+        identity = await self._house.door.recognise(hello, self.address)
         if identity is None or not _is_same(identity, self._identity or identity):
             # Closed before anything is looked into further, so that nothing of that can be measured.
             self.wire.end(REFUSED, WHO)
             if identity is None and self._identity is None:
-                self._house.door.apply(hello, self._address)
+                self._house.door.apply(hello, self.address)
         elif self.module_id:
             self._greet()
             self._pass_on(hello)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bridge.readings import hello, report
+from bridge.readings import hardware, hello, report
 from bridge.sockets import esp32_words as words
 from gateway.core.core import Core
 from gateway.core.errors import GatewayError
@@ -45,6 +45,7 @@ class Esp32Uplink:
     def _hello(self, module: Module, message: Message) -> None:
         self._heartbeat(module, message)
         hello(self._core, module, message.get("firmware") or message.get("firmwareVersion"))
+        hardware(self._core, module.id, message.get("hardware"))
 
     def _heartbeat(self, module: Module, message: Message) -> None:
         self._report_declared(module, message, frozenset())

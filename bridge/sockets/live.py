@@ -8,6 +8,7 @@ from gateway.core.commands import Handover
 from gateway.core.core import Core
 from gateway.core.events import ClaimDecided, CredentialsChanged, ModuleChanged, ModuleRemoved
 from gateway.core.rights import ModuleIdentity
+from gateway.core.takeovers import SessionTakenOver
 from gateway.core.values import Command, Module
 
 Why = Literal["takeover", "revoked"]
@@ -18,12 +19,14 @@ LISTEN_EVERY_S = 15.0
 class Session(Protocol):
     """A module's session as its dialect has it.
 
-    `name` tells it from every other session; `proof` (empty: not known) with which token it came.
+    `name` tells it from every other session; `proof` (empty: not known) with which token it came; `address`
+    from where.
     """
 
     name: str
     module_id: str
     proof: str
+    address: str
 
     def deliver(self, command: Command) -> Handover | None:
         """Put a command on its way: `sent` when the module will answer, `done` when it has no answers.
@@ -85,6 +88,7 @@ class LiveModules:
             # The new one is there already, so the module stays online.
             self._core.presence.session_closed(module.id, older.name, "takeover")
             older.end("takeover")
+            self._core.hub.publish(SessionTakenOver(module.id, older.address, session.address))
 
     def greeted(self, module: Module) -> None:
         """It knows that it is in: what waits for it may come."""

@@ -39,13 +39,16 @@ PATIENCE = {HELLO: "MODULE_IS_PENDING", OLD_HELLO: "MODULE_NOT_VALIDATED"}
 class Guest:
     """One socket that has said a hello with a token of ours."""
 
-    def __init__(self, dialect: "Modules", sid: str, hello: str, identity: ModuleIdentity) -> None:
+    def __init__(
+        self, dialect: "Modules", sid: str, hello: str, identity: ModuleIdentity, address: str
+    ) -> None:
         self._dialect = dialect
         self.sid = sid
         self.hello = hello
         self.name = f"socketio {sid}"
         self.module_id = identity.id
         self.proof = identity.proof
+        self.address = address
 
     def deliver(self, command: Command) -> Handover | None:
         # Modules of this dialect answer nothing: done is what was handed to a connection that lives.
@@ -103,6 +106,7 @@ class Modules:
         if identity.approved:
             self.welcome(guest)
             readings.hello(self._core, self._core.registry.get(identity.id), data.get("firmware"))
+            readings.hardware(self._core, identity.id, data.get("hardware"))
         else:
             self._hall.strangers.renew(sid)
             self.live.wait(identity, guest)
@@ -116,7 +120,7 @@ class Modules:
             return before
         if before is not None:
             self._forget(before, "goodbye")
-        guest = self._guests[sid] = Guest(self, sid, hello, identity)
+        guest = self._guests[sid] = Guest(self, sid, hello, identity, self._hall.address(sid))
         return guest
 
     def welcome(self, guest: Guest) -> None:

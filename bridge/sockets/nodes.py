@@ -25,13 +25,16 @@ _ENDINGS: dict[Why, str] = {
 class Node:
     """One socket that has logged in as a module."""
 
-    def __init__(self, dialect: "Nodes", sid: str, party: Party, module_id: str, proof: str) -> None:
+    def __init__(
+        self, dialect: "Nodes", sid: str, party: Party, module_id: str, proof: str, address: str
+    ) -> None:
         self._dialect = dialect
         self.sid = sid
         self.party = party
         self.name = f"node {sid}"
         self.module_id = module_id
         self.proof = proof
+        self.address = address
 
     def deliver(self, command: Command) -> Handover | None:
         self._dialect.tell(self, command)
@@ -92,13 +95,17 @@ class Nodes:
         before = self._nodes.get(sid)
         if before is None or (before.party, before.proof) != (party, proof):
             self._left(sid, "goodbye")
-            node = self._nodes[sid] = Node(self, sid, party, module.id, proof)
+            node = self._nodes[sid] = Node(
+                self, sid, party, module.id, proof, self._hall.address(sid)
+            )
             self._hall.strangers.leave(sid)
             self._voice.enter(party, sid)
             self.live.adopt(module, node)
         self.live.greeted(module)
         said = data.get("parameters") if isinstance(data, dict) else None
-        readings.hello(self._core, module, said.get("firmware") if isinstance(said, dict) else None)
+        about = said if isinstance(said, dict) else {}
+        readings.hello(self._core, module, about.get("firmware"))
+        readings.hardware(self._core, module.id, about.get("hardware"))
 
     def _take(self, sid: str, data: dict[str, Any], report: Callable[[Module, Any], None]) -> None:
         """A report is answered only when it is refused."""
