@@ -86,7 +86,7 @@ async def open_gateway(settings: Settings, tls: Tls | None = None) -> AsyncItera
         received = _counting(core, hall, link)
         dialects = _dialects(core, hall, link, received)
         mqtt_counts = _link_counts(link, uplink)
-        roof = Roof(mqtt_counts, tls, await asyncio.to_thread(_backups, core))
+        roof = Roof(mqtt_counts, tls, await asyncio.to_thread(_backups, core), topic=topics.topic)
         web = create_app(core, firmware, mounts=_websockets(core, tasks, link), roof=roof)
 
         await stack.enter_async_context(link)

@@ -10,8 +10,11 @@ from gateway.core import clock
 from gateway.core.backups import Backups, NoBackups
 from gateway.core.certificates import Certificates, NoCertificates
 from gateway.core.core import Core
+from gateway.core.rights import Path
 from web.csrf import VisitorTokens
+from web.kept import KeptAnswers
 from web.notices import Notices
+from web.pace import Pace
 from web.render import environment
 from web.shelf import Result, Shelf
 from web.streaming import Places
@@ -23,11 +26,13 @@ HANDOUTS, HANDOUTS_S = 10, 600.0
 
 @dataclass(frozen=True, slots=True)
 class Roof:
-    """What the roof lends to pages; alone, the web has none of it. `mqtt_counts`: the link's figures."""
+    """What the roof lends to pages; alone, the web has none of it. `mqtt_counts`: the link's figures;
+    `topic`: how a path is called over MQTT."""
 
     mqtt_counts: Callable[[], Mapping[str, int]] = dict
     certificates: Certificates = field(default_factory=NoCertificates)
     backups: Backups = field(default_factory=NoBackups)
+    topic: Callable[[Path], str] = "/".join
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Site:
     firmware: Firmware
     templates: Environment
     visitors: VisitorTokens
+    kept: KeptAnswers
+    pace: Pace
     notices: Notices = field(default_factory=Notices)
     downloads: Places = field(default_factory=Places)
     results: Shelf[Result] = field(default_factory=lambda: Shelf(RESULTS, RESULTS_S))
@@ -49,5 +56,8 @@ class Site:
 
 
 def make_site(core: Core, firmware: Firmware, roof: Roof | None = None) -> Site:
-    visitors = VisitorTokens(core.settings.signing_key().encode())
-    return Site(core, firmware, environment(), visitors, roof=roof or Roof())
+    key, settings = core.settings.signing_key(), core.settings
+    return Site(
+        core, firmware, environment(), VisitorTokens(key.encode()), KeptAnswers(core.store, key),
+        Pace(core.choices, rate_limits=settings.rate_limits), roof=roof or Roof(),
+    )  # fmt: skip
