@@ -125,7 +125,8 @@ class Point(BaseModel):
 
 
 class Points(BaseModel):
-    items: list[Point]
+    items: list[Point] = Field(description="In order of time")
+    next: str | None = Field(description="A cursor for what lies before the first of them")
 
 
 class JoinIn(Model):
