@@ -94,11 +94,13 @@ async def _database(site: Site) -> Part:
         return Part(name, "failed", _("does not answer"), str(error.message))
     if not store.healthy:
         return Part(name, "failed", _("takes no writes"), _("Nothing is acknowledged until it does."))
-    size = await to_thread.run_sync(_size_of, site.core.settings.database_path)
-    return Part(
-        name, "online", _("well"), _("%(size)s, %(commits)s commits since the start",
-        size=sized(size), commits=store.commits),
-    )  # fmt: skip
+    size = await database_size(site)
+    said = _("%(size)s, %(commits)s commits since the start", size=size, commits=store.commits)
+    return Part(name, "online", _("well"), said)
+
+
+async def database_size(site: Site) -> str:
+    return sized(await to_thread.run_sync(_size_of, site.core.settings.database_path))
 
 
 async def _disk(site: Site) -> Part:

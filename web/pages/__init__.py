@@ -2,9 +2,15 @@
 
 from web.pages import (
     account,
+    account_tokens,
     actions,
     admin,
+    admin_activity,
+    admin_backup,
     admin_programs,
+    admin_settings,
+    admin_statistics,
+    arrivals,
     assign,
     bulk,
     claim,
@@ -16,13 +22,17 @@ from web.pages import (
     module,
     modules,
     people,
+    preferences,
     rollouts,
+    second_factor,
+    services,
     setup,
     waiting,
 )
 
 _PARTS = (
-    setup, login, dashboard, claim, modules, bulk, waiting, declare, module, actions, assign, firmware, image,
-    rollouts, account, admin, admin_programs, people,
+    setup, login, arrivals, dashboard, claim, modules, bulk, waiting, declare, module, actions, assign,
+    firmware, image, rollouts, account, preferences, account_tokens, second_factor, admin, admin_programs,
+    admin_settings, admin_backup, admin_statistics, admin_activity, people, services,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]

@@ -1,5 +1,6 @@
 // Everything here is on top of pages that work without it.
 
+import { startActivity } from "./activity.js";
 import { startClock } from "./ages.js";
 import { enhanceForms } from "./forms.js";
 import { startLists, tidyLists } from "./lists.js";
@@ -7,6 +8,7 @@ import { startLive, watch } from "./live.js";
 import { fetchPage, onSwap, swapRegions } from "./swap.js";
 import { startUpdates } from "./updates.js";
 import { startUploads } from "./upload.js";
+import { zone } from "./words.js";
 
 let pending = null;
 
@@ -41,6 +43,9 @@ async function plots() {
   if (document.querySelector("[data-plot]")) (await import("./plot.js")).startPlot();
 }
 
+// Until the person chooses a zone, pages go by the browser's; the server reads it here.
+if (!document.documentElement.dataset.zone) document.cookie = `passerelle_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
 let page = location.pathname;
 onSwap(() => {
   tidyLists();
@@ -58,6 +63,7 @@ startLists();
 tidyLists();
 startUpdates(refresh);
 startUploads();
+startActivity();
 startLive(refresh);
 plots();
 for (const button of document.querySelectorAll("[data-print]")) {
