@@ -9,6 +9,7 @@ from web.api import (
     commands,
     desired,
     firmware,
+    groups,
     house,
     jobs,
     maintenance,
@@ -23,8 +24,8 @@ from web.api import (
 from web.site import Site
 
 _PARTS = (
-    auth, modules, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, maintenance,
-    bootstrap, people, clients,
+    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house,
+    maintenance, bootstrap, people, clients,
 )  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
