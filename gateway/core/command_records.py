@@ -46,6 +46,11 @@ def load_page(module_number: int, module_id: str, limit: int, before: str = "") 
     return [_command(row, module_id) for row in query.order_by(CommandRow.number.desc()).limit(limit)]
 
 
+def load_one(module_number: int, module_id: str, id: str) -> Command | None:
+    row = CommandRow.get_or_none((CommandRow.module_number == module_number) & (CommandRow.id == id))
+    return None if row is None else _command(row, module_id)
+
+
 def _with_module() -> Any:
     join = ModuleRow.number == CommandRow.module_number
     return CommandRow.select(CommandRow, ModuleRow.id).join(ModuleRow, on=join, attr="module")

@@ -12,10 +12,12 @@ from gateway.core import audit, clock
 from gateway.core.command_records import (
     insert_command,
     load_ended,
+    load_one,
     load_page,
     load_waiting,
     update_command,
 )
+from gateway.core.command_rules import overdue, replaces
 from gateway.core.errors import Conflict, Full, Invalid, NotFound
 from gateway.core.events import CommandChanged, CommandSent, CredentialsChanged, Hub, ModuleRemoved
 from gateway.core.registry import Registry
@@ -29,8 +31,6 @@ RECENT_MAX = 50
 MOST_LOADED = 20_000
 ACTION_EXPIRY_S = 60
 MAX_EXPIRY_S = 30 * 86400
-# A command that was taken up, or a setting that got no answer, is given up after this long.
-ANSWER_WITHIN_S = 300
 Handover = Literal["sent", "done"]
 ANSWERS: frozenset[str] = frozenset({"accepted", "done", "failed", "rejected"})
 
@@ -144,7 +144,7 @@ class Commands:
         if not known.commands[newer.name].keep:
             return []
         waiting = self._queue(newer.module_id).waiting
-        return [older for older in waiting if older.status == "queued" and _replaces(newer, older)]
+        return [older for older in waiting if older.status == "queued" and replaces(newer, older)]
 
     def wake(self, module_id: str) -> None:
         """The module may be listening: send what is next, if nothing is on its way."""
@@ -218,6 +218,12 @@ class Commands:
                 return command
         raise NotFound("There is no command %(id)r of %(module_id)s.", id=id[:64], module_id=module_id)
 
+    async def find(self, module_id: str, id: str) -> Command:
+        """One command of a module, however old; raises `NotFound`."""
+        module = self._registry.get(module_id)
+        found = await self._store.read(lambda: load_one(module.number, module.id, id))
+        return found or self.get(id, module_id)
+
     async def page(self, module_id: str, *, before: str = "", limit: int = 50) -> list[Command]:
         """Commands of a module from the database, newest first, those that ended long ago included.
 
@@ -238,7 +244,7 @@ class Commands:
         queue = self._queues.get(module_id)
         now_ms = clock.now_ms()
         for command in tuple(queue.waiting) if queue else ():
-            if (ending := _overdue(command, now_ms)) is not None:
+            if (ending := overdue(command, now_ms)) is not None:
                 self._end(command, ending[0], error=ending[1])
 
     # Within
@@ -274,26 +280,3 @@ class Commands:
         queue = self._queues.get(event.module_id) if event.status != "replaced" else None
         for command in tuple(queue.waiting) if queue else ():
             self._end(command, "canceled", error=f"The module was {event.status}.")
-
-
-def _replaces(newer: Command, older: Command) -> bool:
-    """The same setting; one that sets several values at once must set all that the older one did."""
-    return newer.name == older.name and all(
-        not isinstance(value, dict) or value.keys() <= newer.params.get(name, {}).keys()
-        for name, value in older.params.items()
-    )
-
-
-def _overdue(command: Command, now_ms: int) -> tuple[CommandStatus, str] | None:
-    """How and why a command ends now, if it does."""
-    last_ms = command.history[-1][1]
-    if command.status == "accepted":
-        if now_ms - last_ms > ANSWER_WITHIN_S * 1000:
-            return "failed", f"It was taken up, but no result came within {ANSWER_WITHIN_S} s."
-    elif command.expires_at_ms is not None:
-        if now_ms >= command.expires_at_ms:
-            delivered = command.status != "queued"
-            return "expired", "No answer came in time." if delivered else "It was not delivered in time."
-    elif command.status == "sent" and now_ms - last_ms > ANSWER_WITHIN_S * 1000:
-        return "failed", f"No answer came within {ANSWER_WITHIN_S} s."
-    return None

@@ -53,6 +53,8 @@ MAY = {
     "POST /admin/sign-ups/{number:int}": {"admin"},
     "GET /claim": PEOPLE, "POST /claim": PEOPLE, "GET /modules/labels": STAFF,
     "POST /modules/{id}/give": STAFF, "POST /modules/{id}/unclaim": PEOPLE,
+    "POST /modules/{id}/commands/{command}/repeat": PEOPLE, "POST /modules/{id}/settings": PEOPLE,
+    "POST /modules/{id}/settings/remove": PEOPLE,
     "POST /waiting/declare": STAFF, "GET /firmware": STAFF, "POST /firmware": STAFF,
     "GET /firmware/{number:int}": STAFF, "POST /firmware/{number:int}/assign": STAFF,
     "POST /firmware/{number:int}/delete": STAFF,
