@@ -67,7 +67,7 @@ def create_app(
         ],
         middleware=[
             Middleware(SecurityHeaders, hsts=lambda: core.choices.is_on(HSTS)),
-            Middleware(Listening),
+            Middleware(Listening, core=core),
             Middleware(Origins),
         ],
         exception_handlers=handlers(site),

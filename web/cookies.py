@@ -5,11 +5,17 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.core.preferences import THEMES
 from gateway.core.sessions import BROWSER_S, COOKIE
 
 SESSION = COOKIE
 THEME = "passerelle_theme"
-THEMES = ("auto", "light", "dark")
+LANGUAGE = "passerelle_language"
+# The browser's own, which a script of ours keeps here.
+ZONE = "passerelle_zone"
+# Between password and code, and afterwards: that somebody has logged in here before.
+HALFWAY = "passerelle_halfway"
+KNOWN = "passerelle_known"
 YEAR_S = 365 * 86400
 SESSION_MAX_AGE_S = BROWSER_S
 

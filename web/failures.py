@@ -6,14 +6,15 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ExceptionHandler
 
 from gateway.core.errors import GatewayError
 from web.arrival import by_cookie
 from web.headers import security_headers
 from web.language import gettext as _
-from web.language import later, speaking, told
-from web.listening import language_of
+from web.language import later, told
+from web.listening import listening
 from web.replies import headers_of, problem, problem_of, status_of
 from web.site import Site
 
@@ -34,7 +35,14 @@ _SENTENCES = {
     405: later("This address does not take that kind of request."),
     500: later("The gateway could not answer this. It was noted in the log."),
 }
-_PROGRAMS = ("/api/v1/", "/fw/", "/healthz", "/readyz", "/metrics", "/node/to/", "/client/to/")
+_CODES = {
+    400: "invalid", 404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large",
+    415: "unsupported_media_type", 416: "range_not_satisfiable",
+}  # fmt: skip
+_PROGRAMS = (
+    "/api/v1", "/fw/", "/healthz", "/readyz", "/metrics", "/node/to/", "/client/to/", "/devices", "/device/",
+    "/registration", "/authenticate",
+)  # fmt: skip
 
 
 def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
@@ -51,8 +59,11 @@ def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
         said = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
         sentence = said or _SENTENCES.get(error.status_code, later("This request was refused."))
         headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = _allowed(request)
         if _for_program(request):
-            return problem(error.status_code, sentence, headers=headers)
+            code = _CODES.get(error.status_code, "refused")
+            return problem(error.status_code, sentence, code, headers)
         return _page(site, request, error.status_code, _(sentence), headers)
 
     async def broken(request: Request, error: Exception) -> Response:
@@ -60,8 +71,8 @@ def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
         # This answer is made outside all middleware.
         headers = security_headers(request.headers.get("host", "")) | {"Cache-Control": "no-store"}
         if _for_program(request):
-            return problem(500, _SENTENCES[500], headers=headers)
-        with speaking(language_of(request)):
+            return problem(500, _SENTENCES[500], "fault", headers)
+        with listening(request, site.core):
             return _page(site, request, 500, _(_SENTENCES[500]), headers)
 
     async def gone(request: Request, error: Exception) -> Response:
@@ -71,7 +82,20 @@ def handlers(site: Site) -> dict[type[Exception], ExceptionHandler]:
 
 
 def _for_program(request: Request) -> bool:
-    return request.url.path.startswith(_PROGRAMS)
+    """A program by where it asks, or by what it wants to have."""
+    wanted = request.headers.get("accept", "")
+    wants_json = "json" in wanted and "html" not in wanted
+    return wants_json or request.url.path.startswith(_PROGRAMS)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of this address; the router alone tells those of one of its routes."""
+    matching = (
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted({method for route in matching for method in route.methods or ()}))
 
 
 def _page(site: Site, request: Request, status: int, sentence: str, headers: dict[str, str]) -> Response:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
-from functools import cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.core.errors import Invalid
+from gateway.core.preferences import zones
 
 _MAX_ZONE = 64
 # Empty: not known, or UTC itself.
@@ -32,12 +32,6 @@ def in_zone(name: str) -> Iterator[None]:
         yield
     finally:
         _zone_name.reset(token)
-
-
-@cache
-def zones() -> frozenset[str]:
-    """Every zone by its name, as in `Europe/Paris`."""
-    return frozenset(available_timezones())
 
 
 def at_ms(text: str, zone: str) -> int | None:

@@ -27,6 +27,10 @@ _PLACES = (
 _WITHIN = {"/rollouts": "/firmware"}
 
 
+# So many stand in the bar at the foot of a phone; the others are behind "More".
+IN_BAR = 4
+
+
 def menu(manages: bool, administers: bool, path: str) -> list[Item]:
     may = {"": True, "own": not manages, "manage": manages, "administer": administers}
     first = "/" + path.strip("/").split("/")[0]

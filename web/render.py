@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.core.preferences import zones
 from web import language, wording
 
 HERE = Path(__file__).parent
@@ -53,6 +54,7 @@ def environment() -> Environment:
         "slug": slug,
     }
     templates.globals["status_icon"] = status_icon
+    templates.globals["all_zones"] = sorted(zones())
     return templates
 
 

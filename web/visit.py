@@ -11,11 +11,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.core import clock
 from gateway.core.errors import GatewayError, Unauthenticated
+from gateway.core.preferences import THEMES, Preference
 from gateway.core.rights import Person, Service, may_administer, may_manage
 from gateway.core.sessions import Session
-from web import cookies, csrf
+from web import cookies, csrf, localtime
 from web.language import LANGUAGES, language, told
-from web.menu import menu
+from web.listening import language_of
+from web.menu import IN_BAR, menu
 from web.notices import Notice
 from web.render import render
 from web.replies import headers_of, status_of
@@ -67,6 +69,16 @@ class Visit:
     def base_url(self) -> str:
         """Where people reach us, for links that leave the page: PUBLIC_URL, or as this request came."""
         return self.site.public_url.rstrip("/") or str(self.request.base_url).rstrip("/")
+
+    @property
+    def language(self) -> str:
+        """What the browser itself asks for."""
+        return language_of(self.request)
+
+    @property
+    def preference(self) -> Preference:
+        person = self.visitor if self.session else None
+        return self.site.core.preferences.of(person.id) if isinstance(person, Person) else Preference()
 
     @property
     def path(self) -> str:
@@ -146,7 +158,8 @@ class Visit:
         return script_texts(language()) if asked_for == "document" else {}
 
     def _frame(self, token: str) -> dict[str, Any]:
-        theme = cookies.theme(self.request)
+        preference = self.preference
+        theme = preference.theme or cookies.theme(self.request)
         path = self.path if self.request.method == "GET" else "/"
         return {
             "visitor": self.visitor if self.session else None,
@@ -155,13 +168,16 @@ class Visit:
             "csrf": token,
             "theme": theme,
             "language": language(),
+            "preference": preference,
+            "zone_name": localtime.zone_name(),
             "languages": LANGUAGES,
             "script_texts": self._script_texts(),
-            "next_theme": cookies.THEMES[(cookies.THEMES.index(theme) + 1) % len(cookies.THEMES)],
+            "next_theme": THEMES[(THEMES.index(theme) + 1) % len(THEMES)],
             "notice": self._notice(),
             "now_ms": clock.now_ms(),
             "path": path,
             "page_name": self.path.strip("/").split("/")[0] or "dashboard",
+            "in_bar": IN_BAR,
             "nav": menu(self.manages, self.administers, self.path),
             "maintenance": self.site.core.maintenance.state,
             "waiting_count": self.site.core.registry.waiting() if self.manages else 0,

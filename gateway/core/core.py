@@ -38,6 +38,7 @@ from gateway.core.own_types import OwnTypes
 from gateway.core.ownership import Ownership
 from gateway.core.people import People
 from gateway.core.personal_tokens import PersonalTokens
+from gateway.core.preferences import Preferences
 from gateway.core.presence import PresenceBook
 from gateway.core.proof import Proofs
 from gateway.core.pulse import Pulse
@@ -82,6 +83,7 @@ class Core:
     desired: Desired
     standing: Standing
     accounts: Accounts
+    preferences: Preferences
     maintenance: MaintenanceMode
     services: Services
     clients: Clients
@@ -154,7 +156,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             core.audit, core.choices, core.own_types, core.registry, core.decisions.proofs, core.joining,
             core.bootstrap, core.accounts.people, core.accounts.sessions, core.presence, core.telemetry,
             core.keeping, core.commands, core.desired, core.standing, core.services, core.ownership, core.maintenance,
-            core.clients, core.mailbox, core.alerting,
+            core.clients, core.mailbox, core.alerting, core.preferences,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))
@@ -201,6 +203,7 @@ def _build(settings: Settings, store: Store) -> Core:
         standing=Standing(store, hub, registry, types),
         maintenance=accounts.maintenance,
         accounts=accounts,
+        preferences=Preferences(store, hub),
         services=Services(store, hub),
         clients=clients,
         mailbox=mailbox,

@@ -46,7 +46,7 @@ async def show(visit: Visit) -> Response:
         picked=set(visit.texts("id")),
         q=visit.query("q"),
         holders=_holders(firmware, image),
-        zone=firmware.core.settings.time_zone,
+        zone=localtime.zone_name() or firmware.core.settings.time_zone,
     )
 
 
