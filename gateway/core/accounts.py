@@ -143,6 +143,14 @@ class Accounts:
             raise SecondFactorNeeded("This code is wrong, or was used already.")
         self._codes.forgive(key)
 
+    async def confirm_factor(self, person: Person, code: str, address: str) -> list[str]:
+        """Turn one's second factor on with the first code of the app; returns the recovery codes."""
+        key = (person.id, neighbourhood(address))
+        self._codes.spend(key, "Too many codes were tried for this account from here.")
+        codes = await self.factors.confirm(person, code)
+        self._codes.forgive(key)
+        return codes
+
     # Sessions
 
     async def log_in(self, username: str, password: str, address: str, code: str = "") -> tuple[Session, str]:

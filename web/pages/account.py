@@ -1,19 +1,60 @@
-"""One's own account: password, sessions, colours."""
+"""One's own account: profile, password, sessions, colours."""
 
 from dataclasses import replace
+from typing import Any
 
 from starlette.responses import Response
 
 from gateway.core.errors import GatewayError, Invalid, Unauthenticated
+from gateway.core.personal_tokens import RANKS
+from gateway.core.sessions import Session
 from web import cookies
 from web.access import Access
+from web.agents import short
+from web.language import gettext as _
 from web.notices import Notice
 from web.pages.table import Page
+from web.rolewords import names, role_name
 from web.visit import Visit
+
+PATH = "/account"
 
 
 async def show(visit: Visit) -> Response:
-    return visit.page("account.html")
+    accounts, person = visit.site.core.accounts, visit.person
+    return visit.page(
+        "account.html",
+        user=accounts.people.get(person.id),
+        sessions=[_row(visit, session) for session in accounts.sessions.living(person.id)],
+        second_factor=accounts.factors.is_on(person.id),
+        codes_left=accounts.factors.codes_left(person.id),
+        tokens=accounts.tokens.of(person.id),
+        role=role_name(person.role),
+        role_name=role_name,
+        role_names=names(RANKS[: RANKS.index(person.role) + 1]),
+    )
+
+
+def _row(visit: Visit, session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "kind": session.kind,
+        "address": session.address,
+        "agent": short(session.agent),
+        "whole_agent": session.agent,
+        "since_ms": session.created_at_ms,
+        "seen_ms": visit.site.core.accounts.sessions.seen_ms(session),
+        "here": visit.session is not None and session.id == visit.session.id,
+    }
+
+
+async def change_profile(visit: Visit) -> Response:
+    name, email = visit.text("name"), visit.text("email")
+    try:
+        await visit.site.core.accounts.people.edit(visit.person.id, visit.person, name=name, email=email)
+    except GatewayError as error:
+        return await show(replace(visit, refused=error))
+    return visit.go(PATH, Notice(_("Your profile was saved.")))
 
 
 async def change_password(visit: Visit) -> Response:
@@ -27,19 +68,36 @@ async def change_password(visit: Visit) -> Response:
         return await show(replace(visit, refused=Invalid("The current password is wrong.")))
     except GatewayError as error:
         return await show(replace(visit, refused=error))
-    return visit.go("/account", Notice("The password was changed. Your other sessions have ended."))
+    return visit.go(PATH, Notice(_("The password was changed. Your other sessions have ended.")))
+
+
+async def end_session(visit: Visit) -> Response:
+    person, number = visit.person, visit.request.path_params["number"]
+    try:
+        await visit.site.core.accounts.sessions.close_one(person.id, number, person)
+    except GatewayError as error:
+        return await show(replace(visit, refused=error))
+    if visit.session is not None and number == visit.session.id:
+        return _logged_out(visit)
+    return visit.go(PATH, Notice(_("That session has ended.")))
 
 
 async def log_out_everywhere(visit: Visit) -> Response:
-    person = visit.person
-    await visit.site.core.accounts.sessions.close_all(person.id, person.name)
+    person, tokens_too = visit.person, visit.text("tokens") == "yes"
+    await visit.site.core.accounts.log_out_everywhere(person.id, person, tokens_too=tokens_too)
+    return _logged_out(visit)
+
+
+def _logged_out(visit: Visit) -> Response:
     response = visit.go("/login")
     cookies.drop(response, cookies.SESSION, secure=visit.secure)
     return response
 
 
 PAGES = [
-    Page("GET", "/account", show, Access.PERSON),
+    Page("GET", PATH, show, Access.PERSON),
+    Page("POST", "/account/profile", change_profile, Access.PERSON, stale=show),
     Page("POST", "/account/password", change_password, Access.PERSON, stale=show),
+    Page("POST", "/account/sessions/{number:int}/end", end_session, Access.PERSON, stale=show),
     Page("POST", "/account/logout-everywhere", log_out_everywhere, Access.PERSON, stale=show),
 ]
