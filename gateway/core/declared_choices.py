@@ -36,4 +36,8 @@ CHOICES: tuple[Choice, ...] = (
         "web.hsts", "Encryption", "Tell browsers to come by https only", True,
         hint="For a year, whatever the port: other services of this host are then reached by https only, too.",
     ),
+    Choice(
+        "rest.calls_a_minute", "Programs", "Each program may call REST", 1800, unit="times a minute", low=60,
+        high=1_000_000, hint="Of each person and service account; a third of it at once.",
+    ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from math import ceil
 from time import monotonic
 
 from gateway.core.errors import TooMany
@@ -44,6 +45,13 @@ class Throttle:
             return 0
         behind_s = self._full_at.get(key, 0.0) - self._clock() - (self._burst - 1) * self._every_s
         return int(behind_s) + 1 if behind_s > 0 else 0
+
+    def left(self, key: Hashable) -> int:
+        """How many tries there are at once."""
+        if not self._enabled:
+            return self._burst
+        behind_s = max(0.0, self._full_at.get(key, 0.0) - self._clock())
+        return max(0, self._burst - ceil(behind_s / self._every_s))
 
     def forgive(self, key: Hashable) -> None:
         self._full_at.pop(key, None)

@@ -67,7 +67,24 @@ MAY = {
     "POST /rollouts/{number:int}/resume": STAFF, "POST /rollouts/{number:int}/cancel": STAFF,
     "POST /rollouts/{number:int}/retry": STAFF, "POST /rollouts/{number:int}/revert": STAFF,
 }  # fmt: skip
+# fmt: off
+MAY |= {
+    "GET /notifications": PEOPLE, "POST /notifications/seen": PEOPLE, "GET /admin/notifications": {"admin"},
+    "POST /admin/notifications/webhook": {"admin"}, "POST /admin/notifications/email": {"admin"},
+    "POST /admin/notifications/ntfy": {"admin"}, "POST /admin/notifications/rules": {"admin"},
+    "POST /admin/notifications/{number:int}/edit": {"admin"},
+    "POST /admin/notifications/{number:int}/test": {"admin"},
+    "POST /admin/notifications/{number:int}/delete": {"admin"},
+}
+# fmt: on
 MAY_CALL = {
+    "GET /notifications": READERS, "POST /notifications/seen": PEOPLE,
+    "GET /notification-channels": {"admin"}, "POST /notification-channels": {"admin"},
+    "GET /notification-channels/{number:int}": {"admin"},
+    "PATCH /notification-channels/{number:int}": {"admin"},
+    "DELETE /notification-channels/{number:int}": {"admin"},
+    "POST /notification-channels/{number:int}/test": {"admin"},
+    "GET /notification-rules": {"admin"}, "PUT /notification-rules": {"admin"},
     "POST /auth/login": EVERYBODY, "POST /auth/refresh": EVERYBODY, "POST /auth/logout": PEOPLE,
     "GET /groups": READERS,
     "GET /modules": READERS, "GET /modules/{id}": READERS, "PATCH /modules/{id}": PEOPLE,
@@ -79,7 +96,8 @@ MAY_CALL = {
     "GET /modules/{id}/telemetry": READERS, "GET /modules/{id}/telemetry.csv": READERS,
     "GET /modules/{id}/telemetry.jsonl": READERS,
     "GET /join": PEOPLE, "PUT /join": STAFF, "GET /types": READERS, "POST /types": {"admin"},
-    "GET /stats": READERS, "GET /settings": {"admin"}, "GET /audit": {"admin"}, "GET /users": {"admin"},
+    "GET /stats": READERS, "GET /settings": {"admin"}, "GET /audit": {"admin"}, "GET /audit.csv": {"admin"},
+    "POST /audit/verify": {"admin"}, "PATCH /settings": {"admin"}, "GET /limits": READERS, "GET /users": {"admin"},
     "POST /users": {"admin"}, "PATCH /users/{user:int}": {"admin"}, "GET /service-accounts": {"admin"},
     "POST /service-accounts": {"admin"}, "DELETE /service-accounts/{name}": {"admin"},
     "POST /modules/claim": PEOPLE, "POST /modules/{id}/unclaim": PEOPLE,

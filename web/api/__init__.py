@@ -3,29 +3,34 @@
 from starlette.routing import BaseRoute
 
 from web.api import (
+    audit,
     auth,
     bootstrap,
     clients,
     commands,
     desired,
+    figures,
     firmware,
     groups,
     house,
     jobs,
     maintenance,
     modules,
+    notifications,
     openapi,
     ownership,
     people,
     rollouts,
+    settings,
     table,
     telemetry,
 )
 from web.site import Site
 
 _PARTS = (
-    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house,
-    maintenance, bootstrap, people, clients,
+    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, figures,
+    settings, audit,
+    maintenance, bootstrap, people, clients, notifications,
 )  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 

@@ -247,22 +247,9 @@ class AuditPage(BaseModel):
     next: str | None
 
 
-class Stats(BaseModel):
-    modules: dict[str, int] = Field(description="How many of each status, of those one may see")
-    waiting: int
-    telemetry_received: int
-    telemetry_set_aside: int
-
-
-class SettingsOut(BaseModel):
-    """The settings that say how the gateway behaves; secrets and addresses of other systems are not shown."""
-
-    settings: dict[str, Any]
-
-
 class Problem(BaseModel):
     type: str
     title: str
     status: int
     detail: str
-    code: str | None = None
+    code: str = Field(description="A stable short name of the kind of refusal")

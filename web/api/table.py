@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.core.errors import Invalid
+from gateway.core.errors import Invalid, Unauthenticated
+from web import kept
 from web.access import Access
 from web.arrival import by_credential, check_access, check_call
 from web.body import BodyLimit
@@ -19,6 +21,7 @@ from web.site import Site
 from web.visit import Visit
 
 PREFIX = "/api/v1"
+JSON = "application/json"
 
 
 class Model(BaseModel):
@@ -68,6 +71,11 @@ class Operation:
     errors: tuple[int, ...] = field(default=())
     upload: bool = False
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether its answers are kept for who asks again with the same key."""
+        return self.method == "POST" and self.access is not Access.PUBLIC and not self.upload
+
 
 def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
     bounds = [Middleware(BodyLimit)]
@@ -84,25 +92,62 @@ def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
 
 def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        visit = by_credential(request, site)
+        visit = _arrived(request, site)
         check_access(visit, operation.access)
         check_call(visit)
         query = checked(operation.query, dict(request.query_params), "query")
         body = None
         if operation.body is not None and not operation.upload:
             body = await _body(request, operation.body)
-        reply = await operation.handler(Call(visit, query, body))
-        if isinstance(reply, Response):
-            return reply
-        if operation.reply is None:
-            return Response(status_code=204)
-        return JSONResponse(msgspec.to_builtins(reply), operation.status)
+        call = Call(visit, query, body)
+        key = request.headers.get(kept.HEADER)
+        if key is None or not operation.is_kept:
+            return await _done(operation, call)
+        asked = await _asked(call, operation, kept.key_of(key))
+        return await site.kept.answer(asked, lambda: _done(operation, call))
 
     return answer
 
 
+def _arrived(request: Request, site: Site) -> Visit:
+    """Who calls, if he does not call too often."""
+    address = request.client.host if request.client else ""
+    try:
+        visit = by_credential(request, site)
+    except Unauthenticated:
+        site.pace.spend(None, address)
+        raise
+    site.pace.spend(visit.visitor, address)
+    return visit
+
+
+async def _done(operation: Operation, call: Call) -> Response:
+    reply = await operation.handler(call)
+    if isinstance(reply, Response):
+        return reply
+    if operation.reply is None:
+        return Response(status_code=204)
+    return JSONResponse(msgspec.to_builtins(reply, enc_hook=str), operation.status)
+
+
+async def _asked(call: Call, operation: Operation, key: str) -> kept.Asked:
+    request = call.visit.request
+    whole = [request.url.path, request.url.query, await request.body()]
+    return kept.Asked(
+        kept.caller_of(call.visit.principal), f"POST {operation.path}", key, msgspec.msgpack.encode(whole)
+    )
+
+
+def _check_json(request: Request) -> None:
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise HTTPException(415, "The body must be application/json.")
+
+
 async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
     raw = await request.body()
+    if raw.strip():
+        _check_json(request)
     try:
         data = msgspec.json.decode(raw) if raw.strip() else {}
     except (msgspec.DecodeError, RecursionError, ValueError):

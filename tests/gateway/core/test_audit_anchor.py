@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from gateway.core import audit
+from gateway.core.audit_rows import Wanted
 from tests.gateway.core.heart import ADMIN, application, open_heart
 
 pytestmark = pytest.mark.anyio
@@ -122,10 +123,10 @@ async def test_rows_are_found_by_what_is_asked(tmp_path):
     async with open_heart(tmp_path) as core:
         await fill(core)
         await core.store.run(lambda: audit.write("other.row", "50% _x", "tom", level="warning", said="Éa"))
-        (row,) = await core.audit.rows(wanted=audit.Wanted(who="tom"))
+        (row,) = await core.audit.rows(wanted=Wanted(who="tom"))
         for wanted in ({"action": "other"}, {"subject": "50% _x"}, {"level": "warning"}, {"text": "0% _"}):
-            assert await core.audit.rows(wanted=audit.Wanted(**wanted)) == [row], wanted
-        assert await core.audit.rows(wanted=audit.Wanted(text="%")) == [row]
-        assert await core.audit.rows(wanted=audit.Wanted(from_ms=row["at_ms"] + 1)) == []
-        assert len(await core.audit.rows(wanted=audit.Wanted(to_ms=row["at_ms"] + 1))) == 12
-        assert [r["number"] for r in await core.audit.rows_after(9, audit.Wanted(), 2)] == [10, 11]
+            assert await core.audit.rows(wanted=Wanted(**wanted)) == [row], wanted
+        assert await core.audit.rows(wanted=Wanted(text="%")) == [row]
+        assert await core.audit.rows(wanted=Wanted(from_ms=row["at_ms"] + 1)) == []
+        assert len(await core.audit.rows(wanted=Wanted(to_ms=row["at_ms"] + 1))) == 12
+        assert [r["number"] for r in await core.audit.rows_after(9, Wanted(), 2)] == [10, 11]

@@ -1,0 +1,56 @@
+"""The audit trail as pages and programs read it: which rows, one after another, and what changed in each."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.core.audit import Audit
+from gateway.core.audit_rows import Wanted
+from web import csvs, wording
+
+HEAD = ("number", "time", "level", "who", "role", "action", "subject", "address", "details")
+ROWS_AT_ONCE = 1000
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One field of a row's details: what it is, and what it was where that was noted."""
+
+    name: str
+    after: str
+    before: str | None = None
+
+
+def changes(details: dict[str, Any]) -> list[Change]:
+    """What a row says, field by field, with what was before where that is known."""
+    earlier = details.get("before")
+    before = earlier if isinstance(earlier, dict) else {}
+    found = []
+    for name, value in details.items():
+        if name == "before" and isinstance(value, dict):
+            continue
+        if isinstance(value, dict) and value.keys() == {"before", "after"}:
+            found.append(Change(name, _text(value["after"]), _text(value["before"])))
+        else:
+            found.append(Change(name, _text(value), _text(before[name]) if name in before else None))
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def as_csv(audit: Audit, wanted: Wanted) -> Response:
+    """Every row that is asked for, the oldest first."""
+    return csvs.download("audit.csv", HEAD, _pages(audit, wanted))
+
+
+async def _pages(audit: Audit, wanted: Wanted) -> AsyncIterator[list[csvs.Row]]:
+    number = 0
+    while rows := await audit.rows_after(number, wanted, ROWS_AT_ONCE):
+        yield [
+            (row["number"], wording.iso(row["at_ms"]), *(row[name] for name in HEAD[2:])) for row in rows
+        ]
+        number = rows[-1]["number"]
