@@ -157,6 +157,10 @@ class Visit:
         asked_for = self.request.headers.get("sec-fetch-dest", "document")
         return script_texts(language()) if asked_for == "document" else {}
 
+    def _unseen(self) -> int:
+        person = self.visitor if self.session and isinstance(self.visitor, Person) else None
+        return self.site.core.alerting.book.unseen(person) if person else 0
+
     def _frame(self, token: str) -> dict[str, Any]:
         preference = self.preference
         theme = preference.theme or cookies.theme(self.request)
@@ -180,6 +184,7 @@ class Visit:
             "in_bar": IN_BAR,
             "nav": menu(self.manages, self.administers, self.path),
             "maintenance": self.site.core.maintenance.state,
+            "unseen_alerts": self._unseen(),
             "waiting_count": self.site.core.registry.waiting() if self.manages else 0,
             "typed": self.typed,
         }

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.core.alert_values import KINDS, Severity, What
+from gateway.core.alert_values import KINDS, Sentence, Severity, What
 from gateway.core.errors import Invalid
 from gateway.core.quiet import QuietHours
 
@@ -72,7 +72,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel and how it goes. Times are UTC ms; `fault` says why the newest attempt failed, in English.
+    """A channel and how it goes. Times are UTC ms; `fault` says why the newest attempt failed.
 
     `dropped`: news that it never got, because too much waited or waited too long.
     """
@@ -83,7 +83,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     succeeded_at_ms: int | None = None
     failed_at_ms: int | None = None
-    fault: str = ""
+    fault: Sentence | None = None
     dropped: int = 0
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from gateway.core import audit, clock
+from gateway.core.alert_values import Sentence, sentence
 from gateway.core.channel_values import MAX_SECRET, Channel, Plan
-from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound, Said
 from gateway.core.events import Hub
 from gateway.core.rights import Person, may_administer
 from gateway.core.sealing import Seal
@@ -16,7 +17,6 @@ from gateway.storage.models_alerts import ChannelRow, DeliveryRow
 from gateway.storage.store import Store
 
 MOST_CHANNELS = 50
-MAX_FAULT = 300
 
 
 class Channels:
@@ -119,10 +119,10 @@ class Channels:
     # How it goes
 
     def went_well(self, id: int) -> None:
-        self._note(id, succeeded_at_ms=clock.now_ms(), fault="")
+        self._note(id, succeeded_at_ms=clock.now_ms(), fault=None)
 
-    def went_wrong(self, id: int, fault: str) -> None:
-        self._note(id, failed_at_ms=clock.now_ms(), fault=" ".join(fault.split())[:MAX_FAULT])
+    def went_wrong(self, id: int, why: Said) -> None:
+        self._note(id, failed_at_ms=clock.now_ms(), fault=sentence(why))
 
     def lost(self, id: int, count: int) -> None:
         channel = self._channels.get(id)
@@ -134,6 +134,9 @@ class Channels:
         if channel is None:
             return
         self._channels[id] = msgspec.structs.replace(channel, **changes)
+        if "fault" in changes:
+            fault = changes["fault"]
+            changes["fault"] = msgspec.json.encode(fault).decode() if fault else ""
         self._store.submit(lambda: ChannelRow.update(**changes).where(ChannelRow.id == id).execute())
 
     def _check_name(self, name: str, own_id: int | None) -> None:
@@ -180,6 +183,6 @@ def _channel(row: ChannelRow) -> Channel:
         created_at_ms=row.created_at_ms,
         succeeded_at_ms=row.succeeded_at_ms,
         failed_at_ms=row.failed_at_ms,
-        fault=row.fault,
+        fault=msgspec.json.decode(row.fault, type=Sentence) if row.fault else None,
         dropped=row.dropped,
     )

@@ -12,7 +12,7 @@ from gateway.core.alert_values import Alert, AlertChanged, What
 from gateway.core.channel_values import Channel, Item, News
 from gateway.core.channels import Channels
 from gateway.core.deliveries import Deliveries, Delivery, Work
-from gateway.core.errors import Forbidden, Unavailable
+from gateway.core.errors import Forbidden, Said, Unavailable
 from gateway.core.events import Hub, ModuleRemoved
 from gateway.core.news import item_of, news_of, test_news
 from gateway.core.rights import Person, may_administer
@@ -30,9 +30,10 @@ _CHANCE = random.SystemRandom()
 class Undelivered(Exception):
     """A sentence on why; it must hold no secret. `refused`: the receiver is there, but not for this one."""
 
-    def __init__(self, why: str, *, refused: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, template: str, /, *, refused: bool = False, **values: object) -> None:
+        self.why = Said(template, **values)
         self.refused = refused
+        super().__init__(self.why)
 
 
 class Courier(Protocol):
@@ -172,7 +173,7 @@ class Post:
             try:
                 await self._send(channel, news_of(deliveries))
             except Undelivered as error:
-                self._channels.went_wrong(channel_id, str(error))
+                self._channels.went_wrong(channel_id, error.why)
                 self._try_later(channel_id, deliveries, refused=error.refused)
                 if not error.refused:
                     return
@@ -206,22 +207,22 @@ class Post:
         failures = self._resting_s.get(channel_id, (0, 0.0))[0] + 1
         self._resting_s[channel_id] = (failures, self._now_s() + back_off_s(failures))
 
-    async def test(self, channel_id: int, by: Person) -> str:
-        """Send a test at once; returns why it failed, empty when it was taken."""
+    async def test(self, channel_id: int, by: Person) -> Said | None:
+        """Send a test at once; returns why it failed, None when it was taken."""
         if not may_administer(by):
             raise Forbidden("Only an admin tests channels.")
         channel = self._channels.get(channel_id)
         if self._testing.locked():
             raise Unavailable("Another test is under way.", 5)
         async with self._testing:
-            fault = ""
+            fault: Said | None = None
             try:
                 await self._send(channel, test_news())
             except Undelivered as error:
-                fault = str(error)
-            name, taken = channel.plan.name, not fault
+                fault = error.why
+            name, taken = channel.plan.name, fault is None
             await self._store.run(lambda: audit.write("channel.test", name, by.name, taken=taken))
-        if fault:
+        if fault is not None:
             self._channels.went_wrong(channel_id, fault)
         else:
             self._channels.went_well(channel_id)

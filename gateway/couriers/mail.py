@@ -59,9 +59,8 @@ def _deliver(target: Target, password: str, letter: EmailMessage) -> None:
     except smtplib.SMTPAuthenticationError:
         raise Undelivered("The mail server does not accept the user and the password.") from None
     except smtplib.SMTPResponseException as error:
-        raise Undelivered(
-            f"The mail server answered {error.smtp_code}.", refused=error.smtp_code >= 500
-        ) from None
+        code = error.smtp_code
+        raise Undelivered("The mail server answered %(code)s.", refused=code >= 500, code=code) from None
     except smtplib.SMTPRecipientsRefused:
         raise Undelivered("The mail server refused every address.", refused=True) from None
     except TimeoutError:
@@ -69,7 +68,8 @@ def _deliver(target: Target, password: str, letter: EmailMessage) -> None:
     except ssl.SSLError:
         raise Undelivered("The mail server's certificate is not trusted.") from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        raise Undelivered(f"The mail server cannot be used ({type(error).__name__}).") from None
+        reason = type(error).__name__
+        raise Undelivered("The mail server cannot be used (%(reason)s).", reason=reason) from None
 
 
 def _connected(target: Target) -> smtplib.SMTP:

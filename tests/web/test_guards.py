@@ -66,17 +66,13 @@ MAY = {
     "GET /rollouts/{number:int}": STAFF, "POST /rollouts/{number:int}/pause": STAFF,
     "POST /rollouts/{number:int}/resume": STAFF, "POST /rollouts/{number:int}/cancel": STAFF,
     "POST /rollouts/{number:int}/retry": STAFF, "POST /rollouts/{number:int}/revert": STAFF,
-}  # fmt: skip
-# fmt: off
-MAY |= {
     "GET /notifications": PEOPLE, "POST /notifications/seen": PEOPLE, "GET /admin/notifications": {"admin"},
     "POST /admin/notifications/webhook": {"admin"}, "POST /admin/notifications/email": {"admin"},
     "POST /admin/notifications/ntfy": {"admin"}, "POST /admin/notifications/rules": {"admin"},
     "POST /admin/notifications/{number:int}/edit": {"admin"},
     "POST /admin/notifications/{number:int}/test": {"admin"},
     "POST /admin/notifications/{number:int}/delete": {"admin"},
-}
-# fmt: on
+}  # fmt: skip
 MAY_CALL = {
     "GET /notifications": READERS, "POST /notifications/seen": PEOPLE,
     "GET /notification-channels": {"admin"}, "POST /notification-channels": {"admin"},

@@ -13,6 +13,7 @@ from web.pages import (
     arrivals,
     assign,
     bulk,
+    channels,
     claim,
     dashboard,
     declare,
@@ -21,6 +22,7 @@ from web.pages import (
     login,
     module,
     modules,
+    notifications,
     people,
     preferences,
     rollouts,
@@ -34,5 +36,6 @@ _PARTS = (
     setup, login, arrivals, dashboard, claim, modules, bulk, waiting, declare, module, actions, assign,
     firmware, image, rollouts, account, preferences, account_tokens, second_factor, admin, admin_programs,
     admin_settings, admin_backup, admin_statistics, admin_activity, people, services,
+    notifications, channels,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]

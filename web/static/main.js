@@ -2,9 +2,11 @@
 
 import { startActivity } from "./activity.js";
 import { startClock } from "./ages.js";
+import { startBell } from "./bell.js";
 import { enhanceForms } from "./forms.js";
 import { startLists, tidyLists } from "./lists.js";
 import { startLive, watch } from "./live.js";
+import { startModules, startModulesPage } from "./modules.js";
 import { fetchPage, onSwap, swapRegions } from "./swap.js";
 import { startUpdates } from "./updates.js";
 import { startUploads } from "./upload.js";
@@ -53,6 +55,7 @@ onSwap(() => {
   if (page !== location.pathname) {
     page = location.pathname;
     watch();
+    startModules();
   }
 });
 addEventListener("popstate", () => location.reload());
@@ -61,8 +64,10 @@ startClock(() => refresh(1500));
 enhanceForms();
 startLists();
 tidyLists();
+startModulesPage();
 startUpdates(refresh);
 startUploads();
+startBell(refresh);
 startActivity();
 startLive(refresh);
 plots();
