@@ -12,6 +12,7 @@ from web.pages import (
     admin_statistics,
     arrivals,
     assign,
+    audit,
     bulk,
     channels,
     claim,
@@ -35,7 +36,7 @@ from web.pages import (
 _PARTS = (
     setup, login, arrivals, dashboard, claim, modules, bulk, waiting, declare, module, actions, assign,
     firmware, image, rollouts, account, preferences, account_tokens, second_factor, admin, admin_programs,
-    admin_settings, admin_backup, admin_statistics, admin_activity, people, services,
+    admin_settings, admin_backup, admin_statistics, admin_activity, audit, people, services,
     notifications, channels,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]
