@@ -91,7 +91,7 @@ async def test_names_from_outside_are_text(house: House) -> None:
 async def test_groups_are_counted_for_programs(house: House) -> None:
     browser = await filled(house)
     items = (await browser.call("GET", "/groups", 200))["items"]
-    assert items == [{"name": "Attic", "modules": 1, "online": 0}, {"name": "Barn", "modules": 1, "online": 1}]
+    assert [tuple(item.values()) for item in items] == [("Attic", 1, 0), ("Barn", 1, 1)]
     lea = await house.browser("user_lea")
     assert [item["name"] for item in (await lea.call("GET", "/groups", 200))["items"]] == ["Attic"]
 

@@ -89,7 +89,7 @@ async def show(visit: Visit) -> Response:
 
 
 def _chosen(visit: Visit) -> tuple[list[Module], list[str]]:
-    """The modules, and ids of which there is none that the visitor sees; raises Invalid for too few or many."""
+    """The modules, and ids that the visitor sees no module of; raises Invalid for too few or many."""
     core = visit.site.core
     if visit.text("all") == "yes":
         wanted = {name: value for name, value in visit.form.items() if isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""The list of modules: searched, filtered, sorted, chosen from; a page at a time, or as far as one scrolls."""
+"""The list of modules: searched, filtered, sorted; a page at a time, or as far as one scrolls."""
 
 from urllib.parse import parse_qsl, urlsplit
 

@@ -29,6 +29,24 @@ export function onSocket(listener) {
   openers.add(listener);
 }
 
+const changeListeners = new Set();
+const houseListeners = new Set();
+
+// What changed of each module (null: it is gone), whether the page shows it or not.
+export function onChange(listener) {
+  changeListeners.add(listener);
+}
+
+// Somebody came, went, or was decided upon.
+export function onHouse(listener) {
+  houseListeners.add(listener);
+}
+
+function houseChanged(refresh, delayMs) {
+  for (const listener of houseListeners) listener();
+  refresh(delayMs);
+}
+
 export function announce(text) {
   document.getElementById("announce").textContent = text;
 }
@@ -93,8 +111,18 @@ function applyTelemetry(places, values) {
   return missing;
 }
 
-function applyTo(id, change) {
-  const places = [...document.querySelectorAll(`[data-module="${CSS.escape(id)}"]`)];
+// One look at the page for a whole batch: it may be about thousands.
+function placesById() {
+  const found = new Map();
+  for (const element of document.querySelectorAll("[data-module]")) {
+    const { module } = element.dataset;
+    if (found.has(module)) found.get(module).push(element);
+    else found.set(module, [element]);
+  }
+  return found;
+}
+
+function applyTo(id, change, places) {
   for (const [name, apply] of Object.entries(FIELDS)) {
     if (!(name in change)) continue;
     for (const place of places) for (const element of place.querySelectorAll(`[data-field="${name}"]`)) apply(element, change[name]);
@@ -124,15 +152,17 @@ function take(batch, refresh) {
   const first = statuses.size === 0;
   let anew = false;
   let missing = false;
+  const places = placesById();
   for (const [id, change] of Object.entries(batch.modules)) {
     const before = statuses.get(id);
     if (changesHouse(id, change)) anew = !first || anew;
+    for (const listener of changeListeners) listener(id, change);
     if (change === null) continue;
-    if (applyTo(id, change)) missing = true;
+    if (applyTo(id, change, places.get(id) ?? [])) missing = true;
     if (!first && change.status && change.status !== before) tell(id, change);
   }
-  if (anew) refresh(200);
-  else if (missing) refresh(1000);
+  if (anew) houseChanged(refresh, 200);
+  else if (missing) houseChanged(refresh, 1000);
 }
 
 function tell(id, change) {
@@ -156,10 +186,9 @@ function snapshot(batch, refresh) {
   const gone = [...statuses.keys()].filter((id) => !(id in batch.modules));
   const first = statuses.size === 0;
   take(batch, refresh);
-  const rows = document.querySelector("[data-rows]");
-  const lacks = () => Object.keys(batch.modules).some((id) => !rows.querySelector(`[data-row="${CSS.escape(id)}"]`));
-  if (first && rows && !location.search && lacks()) refresh(0);
-  if (gone.length) refresh(200);
+  const list = document.querySelector("[data-virtual]");
+  const differs = list && Object.keys(batch.modules).length !== Number(list.dataset.total);
+  if ((first && differs) || gone.length) houseChanged(refresh, 200);
 }
 
 export function startLive(refresh) {
