@@ -40,7 +40,7 @@ async def show(visit: Visit) -> Response:
     kind = module_type(core, module.type)
     # What is read from the database waits for one commit together.
     plot, card, commands, timeline, stays, log = await asyncio.gather(
-        plot_view(core, module, kind, visit.query("key"), visit.query("range")),
+        plot_view(visit, module, kind),
         firmware_card(visit, module),
         commands_view(core, module, kind, visit.query("older")),
         timeline_view(visit, module),
