@@ -3,6 +3,8 @@
 from starlette.routing import BaseRoute
 
 from web.api import (
+    account,
+    arrivals,
     audit,
     auth,
     bootstrap,
@@ -30,7 +32,7 @@ from web.site import Site
 _PARTS = (
     auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, figures,
     settings, audit,
-    maintenance, bootstrap, people, clients, notifications,
+    maintenance, bootstrap, account, arrivals, people, clients, notifications,
 )  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 

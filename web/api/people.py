@@ -6,14 +6,25 @@ from gateway.core.errors import Invalid
 from gateway.core.people import User
 from gateway.core.services import ServiceAccount
 from web.access import Access
-from web.api.models import ServiceIn, ServiceMade, ServicePage, UserIn, UserOut, UserPage, UserPatch
+from web.api.models import (
+    NewToken,
+    ServiceIn,
+    ServiceMade,
+    ServicePage,
+    UserIn,
+    UserOut,
+    UserPage,
+    UserPatch,
+)
+from web.api.models_people import Ended, EverywhereQuery, ServiceRights, UserDetail
 from web.api.paging import PageQuery, page, whole
-from web.api.table import Call, Operation
+from web.api.table import Call, Nothing, Operation
+from web.serviceview import service_view
 
 TAG = "People and programs"
 
 
-def _user(user: User) -> dict[str, Any]:
+def user_out(user: User) -> dict[str, Any]:
     return {
         "id": user.id,
         "username": user.username,
@@ -38,7 +49,7 @@ def _service(account: ServiceAccount) -> dict[str, Any]:
 async def users(call: Call) -> Any:
     known = sorted(call.visit.site.core.accounts.people.all(), key=_key)
     items, following = page(known, call.query, _key)
-    return {"items": [_user(user) for user in items], "next": following}
+    return {"items": [user_out(user) for user in items], "next": following}
 
 
 def _key(user: User) -> str:
@@ -51,7 +62,7 @@ async def add_user(call: Call) -> Any:
     user = await people.add(
         new.username, new.password, new.role, call.visit.person, name=new.name, email=new.email
     )
-    return _user(user)
+    return user_out(user)
 
 
 async def change_user(call: Call) -> Any:
@@ -61,7 +72,31 @@ async def change_user(call: Call) -> Any:
     if not changes:
         raise Invalid("Nothing to change was sent; it can be role, active, name and email.")
     people = call.visit.site.core.accounts.people
-    return _user(await people.edit(call.path["user"], call.visit.person, **changes))
+    return user_out(await people.edit(call.path["user"], call.visit.person, **changes))
+
+
+async def user(call: Call) -> Any:
+    accounts = call.visit.site.core.accounts
+    found = accounts.people.get(call.path["user"])
+    return user_out(found) | {
+        "second_factor": accounts.factors.is_on(found.id),
+        "sessions": len(accounts.sessions.living(found.id)),
+        "tokens": len(accounts.tokens.of(found.id)),
+    }
+
+
+async def end_sessions(call: Call) -> Any:
+    accounts = call.visit.site.core.accounts
+    ended = await accounts.log_out_everywhere(
+        call.path["user"], call.visit.person, tokens_too=call.query.tokens
+    )
+    return {"sessions": ended}
+
+
+async def remove_second_factor(call: Call) -> None:
+    accounts = call.visit.site.core.accounts
+    found = accounts.people.get(call.path["user"])
+    await accounts.factors.remove(found.id, found.username, call.visit.person)
 
 
 async def services(call: Call) -> Any:
@@ -74,6 +109,17 @@ async def add_service(call: Call) -> Any:
     return _service(account) | {"token": token}
 
 
+async def service(call: Call) -> Any:
+    site = call.visit.site
+    view = service_view(site.core.services.get(call.path["name"]), site.roof.topic)
+    rights = [f"{right.verb}: {right.what} {right.topic}".rstrip() for right in view.rights]
+    return {"name": view.account.name, "role": view.account.role, "rights": rights}
+
+
+async def rotate_service(call: Call) -> Any:
+    return {"token": await call.visit.site.core.services.rotate(call.path["name"], call.visit.person)}
+
+
 async def remove_service(call: Call) -> None:
     await call.visit.site.core.services.remove(call.path["name"], call.visit.person)
 
@@ -84,10 +130,19 @@ OPERATIONS = [
               status=201, errors=(409,)),
     Operation("PATCH", "/users/{user:int}", change_user, Access.ADMINISTER, "Change role, lock, rename", TAG,
               reply=UserOut, body=UserPatch, errors=(409,)),
+    Operation("GET", "/users/{user:int}", user, Access.ADMINISTER, "One person", TAG, reply=UserDetail),
+    Operation("DELETE", "/users/{user:int}/sessions", end_sessions, Access.ADMINISTER,
+              "Log somebody out everywhere", TAG, reply=Ended, query=EverywhereQuery),
+    Operation("DELETE", "/users/{user:int}/second-factor", remove_second_factor, Access.ADMINISTER,
+              "Remove somebody's second factor", TAG, status=204),
     Operation("GET", "/service-accounts", services, Access.ADMINISTER, "Accounts of programs", TAG,
               reply=ServicePage),
     Operation("POST", "/service-accounts", add_service, Access.ADMINISTER, "Add one; its token comes once",
               TAG, reply=ServiceMade, body=ServiceIn, status=201, errors=(409,)),
+    Operation("GET", "/service-accounts/{name}", service, Access.ADMINISTER, "One, with its rights in words",
+              TAG, reply=ServiceRights),
+    Operation("POST", "/service-accounts/{name}/rotate-token", rotate_service, Access.ADMINISTER,
+              "A new token; the old one is dead at once", TAG, reply=NewToken, body=Nothing),
     Operation("DELETE", "/service-accounts/{name}", remove_service, Access.ADMINISTER, "Remove one", TAG,
               status=204),
 ]  # fmt: skip
