@@ -11,6 +11,7 @@ from gateway.core.backups import Backups, NoBackups
 from gateway.core.certificates import Certificates, NoCertificates
 from gateway.core.core import Core
 from gateway.core.rights import Path
+from web.carried import CarriedForms
 from web.csrf import VisitorTokens
 from web.kept import KeptAnswers
 from web.notices import Notices
@@ -44,6 +45,7 @@ class Site:
     kept: KeptAnswers
     pace: Pace
     notices: Notices = field(default_factory=Notices)
+    carried: CarriedForms = field(default_factory=CarriedForms)
     downloads: Places = field(default_factory=Places)
     results: Shelf[Result] = field(default_factory=lambda: Shelf(RESULTS, RESULTS_S))
     handouts: Shelf[str] = field(default_factory=lambda: Shelf(HANDOUTS, HANDOUTS_S))

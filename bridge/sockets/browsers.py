@@ -11,6 +11,7 @@ from bridge.sockets.alerts_news import AlertsNews
 from bridge.sockets.audience import Audience, Browser
 from bridge.sockets.feed import Feed
 from bridge.sockets.hall import Hall
+from bridge.sockets.module_news import ModuleNews
 from bridge.sockets.people_news import PeopleNews, maintenance
 from bridge.sockets.stats import Stats
 from bridge.sockets.strangers import REFUSED_S
@@ -45,6 +46,7 @@ class Browsers:
         self._telling = Telling(core, self.audience, self.speaker)
         self._people_news = PeopleNews(core, self.audience, self.speaker)
         self._updates_news = UpdatesNews(core, self.audience, self.speaker)
+        self._module_news = ModuleNews(core, self.audience, self.speaker)
         self._alerts_news = AlertsNews(core, self.audience, self.speaker)
         self._stats = Stats(core, self.audience, self.speaker, received)
         core.hub.subscribe(SessionsEnded, self._sessions_ended)

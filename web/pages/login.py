@@ -11,6 +11,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.halfway import MINUTES
 from web import cookies
 from web.access import Access
+from web.pages import resume
 from web.pages.table import Page
 from web.visit import Visit
 
@@ -108,6 +109,7 @@ async def log_out(visit: Visit) -> Response:
 
 
 PAGES = [
+    Page("GET", "/resume", resume.show, Access.PERSON),
     Page("GET", "/login", show, Access.PUBLIC),
     Page("POST", "/login", log_in, Access.PUBLIC, stale=show),
     Page("GET", "/login/code", show_code, Access.PUBLIC),

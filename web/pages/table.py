@@ -14,6 +14,7 @@ from gateway.core.errors import Forbidden, Unauthenticated
 from web.access import Access
 from web.arrival import by_cookie, check_access, check_call, check_token, with_form
 from web.body import BodyLimit
+from web.pages import resume
 from web.site import Site
 from web.visit import Visit
 
@@ -54,6 +55,8 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]
         try:
             check_access(visit, page.access)
         except Unauthenticated:
+            if page.method == "POST" and not page.streamed:
+                return await resume.to_login(visit)
             return RedirectResponse(_login_path(request), 303)
         if page.method == "GET":
             return await page.handler(visit)
@@ -63,12 +66,20 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]
         try:
             check_token(visit)
         except Forbidden as forbidden:
-            if page.stale is None:
-                raise
-            return await page.stale(replace(visit, refused=forbidden))
+            return await _stale(replace(visit, refused=forbidden), page, forbidden)
         return await page.handler(visit)
 
     return answer
+
+
+async def _stale(visit: Visit, page: Page, forbidden: Forbidden) -> Response:
+    """Nothing was done, and nothing that was typed is lost."""
+    if page.stale is not None:
+        return await page.stale(visit)
+    asked = resume.outdated(visit) if visit.session is not None else None
+    if asked is None:
+        raise forbidden
+    return asked
 
 
 async def _streamed(visit: Visit, page: Page) -> Response:

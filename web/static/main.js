@@ -3,11 +3,12 @@
 import { startActivity } from "./activity.js";
 import { startClock } from "./ages.js";
 import { startBell } from "./bell.js";
-import { enhanceForms } from "./forms.js";
+import { enhanceForms, isLogin, loggedOut } from "./forms.js";
 import { startLists, tidyLists } from "./lists.js";
 import { startLive, watch } from "./live.js";
 import { startModules, startModulesPage } from "./modules.js";
-import { fetchPage, onSwap, swapRegions } from "./swap.js";
+import { startModule } from "./module.js";
+import { fetchPage, isTyping, onSwap, swapRegions } from "./swap.js";
 import { startUpdates } from "./updates.js";
 import { startUploads } from "./upload.js";
 import { zone } from "./words.js";
@@ -32,8 +33,10 @@ function refresh(delayMs) {
       const asked = location.href;
       const { response, page } = await fetchPage(asked);
       if (location.href !== asked || isSending()) return;
-      if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url);
-      else if (response.ok) swapRegions(page);
+      if (isLogin(response)) {
+        if (isTyping()) loggedOut();
+        else location.assign(response.url);
+      } else if (response.ok) swapRegions(page);
       else if (response.status === 404) location.reload();
     } catch {
       // The banner says already that the connection is lost; the next change tries again.
@@ -66,6 +69,7 @@ startLists();
 tidyLists();
 startModulesPage();
 startUpdates(refresh);
+startModule(refresh);
 startUploads();
 startBell(refresh);
 startActivity();

@@ -46,8 +46,25 @@ export function swapMain(page, form) {
   for (const listener of swapped) listener();
 }
 
+// The forms of this page, for the session that made the other one; false when nobody is logged in there.
+export function renewTokens(page) {
+  const fresh = page.body.dataset.csrf;
+  if (!fresh) return false;
+  if (fresh !== document.body.dataset.csrf) {
+    document.body.dataset.csrf = fresh;
+    for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = fresh;
+    document.querySelector("main > [data-logged-out]")?.remove();
+  }
+  return true;
+}
+
+export function isTyping() {
+  return [...document.querySelectorAll("main input, main select, main textarea")].some(isDirty);
+}
+
 // What stands around the content and may change under it.
 function swapFrame(page) {
+  renewTokens(page);
   for (const part of [".nav", "#maintenance"]) {
     const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
     if (old && fresh && !old.isEqualNode(fresh)) old.replaceWith(document.importNode(fresh, true));
