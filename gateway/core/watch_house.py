@@ -62,6 +62,7 @@ class HouseWatch:
         minutes = (clock.now_ms() - msgspec.json.decode(row.value, type=int)) // 60_000 if row else 0
         if watched and minutes >= (self._rules.default or LONG_MINUTES):
             self._alerts.note(GATEWAY, Said("The gateway was away for %(minutes)s minutes.", minutes=minutes))
+        self._note_alive()
         opened = [*self._alerts.opened(CERTIFICATE), *self._alerts.opened(DISK)]
         self._doubtful = {(alert.kind, alert.subject) for alert in opened if alert.subject}
         self._doubtful_s = self._now_s()
@@ -73,6 +74,9 @@ class HouseWatch:
         self._looked_s = self._now_s()
         self._look_at_the_disk()
         self._settle_doubts()
+        self._note_alive()
+
+    def _note_alive(self) -> None:
         alive = msgspec.json.encode(clock.now_ms()).decode()
         self._store.submit(lambda: upsert(SettingRow, [{"key": ALIVE, "value": alive}]))
 

@@ -82,6 +82,7 @@ def newcomer(stage: Stage) -> None:
     stage.hears("adminModuleAdded", "moduleAdded", NOT_YET)
     stage.hears("rtModuleAdded", "rtModuleAdded", (*NOT_YET, "lastSeenFormatted"))
     stage.hears("waitingChanged", "waitingChanged")
+    stage.hears("notificationsChanged", "notificationsChanged")
     stage.world.approve(ID)
     stage.hears("adminModuleUpdated", "moduleUpdated", NOT_YET, expires_at=None)
     stage.hears("rtModuleUpdated", "rtModuleUpdated", (*NOT_YET, "lastSeenFormatted"))

@@ -91,6 +91,7 @@ TABS = {
     # Not of the documents: what our own pages for those who manage modules are told.
     "join:changed": lambda actor, *_: actor.is_staff(),
     "waiting:changed": lambda actor, *_: actor.is_staff(),
+    "notifications:changed": lambda actor, *_: bool(actor.roles()),
 }
 # What anybody may be told: that he is refused.
 NOBODYS = {"client:auth:error", "module.register", "module.connect", "module.error", "instance.to.client",

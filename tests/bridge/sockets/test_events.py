@@ -22,7 +22,7 @@ ROLES = {
 PAGES = ("", "modules", "dashboard", "admin", "account")
 LIVE = ("modules", "dashboard", "admin")
 # Of these it is tested elsewhere when they come.
-BESIDE = {"admin:stats:updated", "modules:changes"}
+BESIDE = {"admin:stats:updated", "modules:changes", "notifications:changed"}
 
 
 class World:

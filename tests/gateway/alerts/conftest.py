@@ -1,0 +1,8 @@
+import pytest
+
+from tests.gateway.core.heart import Clock
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
