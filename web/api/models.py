@@ -81,6 +81,10 @@ class ModulePatch(Model):
     owner_id: int | None = Field(None, ge=1)
 
 
+class Approval(Model):
+    code: str = Field("", max_length=64, description="What the device shows, where the gateway asks for it")
+
+
 class Rejection(Model):
     reason: str = Field("", max_length=500)
 
@@ -143,10 +147,20 @@ class JoinOut(BaseModel):
     quota_left: int | None
 
 
-class TypeIn(Model):
-    """A declaration; keys, commands and events as the built-in types have them."""
+class KeepIn(Model):
+    """For how many days; what is not said is as the house has it."""
 
-    code: int = Field(ge=100, le=2**31 - 1)
+    raw_days: int | None = Field(None, ge=1, le=3650)
+    five_minutes_days: int | None = Field(None, ge=2, le=3660)
+    hours_days: int | None = Field(None, ge=1, le=36500)
+
+
+class TypeChange(Model):
+    """A declaration; keys, commands and events as the built-in types have them.
+
+    `version` is the one the change was made from, so that nobody overwrites another's unseen.
+    """
+
     name: str = Field(min_length=1, max_length=100)
     suffix: str = Field("", max_length=16)
     open: bool = False
@@ -158,6 +172,12 @@ class TypeIn(Model):
     restore: list[list[str]] = Field(
         default_factory=list, description="Groups of settings; the first of each is said again on return"
     )
+    keep: KeepIn = Field(default_factory=KeepIn)
+    version: str = Field("", max_length=64)
+
+
+class TypeIn(TypeChange):
+    code: int = Field(ge=100, le=2**31 - 1)
 
 
 class TypeOut(BaseModel):
@@ -171,6 +191,9 @@ class TypeOut(BaseModel):
     commands: dict[str, Any]
     events: dict[str, Any]
     restore: list[list[str]]
+    keep: dict[str, int] = Field(description="Days of each level of the history, where the type says so")
+    own: bool = Field(description="Declared by an admin, so it can be changed")
+    version: str
 
 
 class TypePage(BaseModel):

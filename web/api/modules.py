@@ -9,7 +9,7 @@ from gateway.core.errors import Invalid
 from gateway.core.rights import may_see
 from gateway.core.values import Module
 from web.access import Access
-from web.api.models import ModuleOut, ModulePage, ModulePatch, NewToken, Rejection
+from web.api.models import Approval, ModuleOut, ModulePage, ModulePatch, NewToken, Rejection
 from web.api.paging import PageQuery, page
 from web.api.table import Call, Nothing, Operation
 from web.views import matches
@@ -67,7 +67,7 @@ async def delete(call: Call) -> None:
 
 async def approve(call: Call) -> Any:
     core = call.visit.site.core
-    return _decided(call, await core.decisions.approve([asked(call).id], call.visit.person))
+    return _decided(call, await core.decisions.approve([asked(call).id], call.visit.person, call.body.code))
 
 
 async def reject(call: Call) -> Any:
@@ -99,7 +99,7 @@ OPERATIONS = [
               reply=ModuleOut, body=ModulePatch),
     Operation("DELETE", "/modules/{id}", delete, Access.MANAGE, "Delete it and its history", TAG, status=204),
     Operation("POST", "/modules/{id}/approve", approve, Access.MANAGE, "Let a waiting module in", TAG,
-              reply=ModuleOut, body=Nothing, errors=(409,)),
+              reply=ModuleOut, body=Approval, errors=(409,)),
     Operation("POST", "/modules/{id}/reject", reject, Access.MANAGE, "Refuse a waiting module", TAG,
               reply=ModuleOut, body=Rejection, errors=(409,)),
     Operation("POST", "/modules/{id}/revoke", revoke, Access.MANAGE, "End its sessions and tokens", TAG,

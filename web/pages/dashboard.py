@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
         "dashboard.html",
         total=len(modules),
         counts=[(status, wording.STATUS_WORDS[status], counted[status]) for status in statuses],
-        waiting=waiting_items(core)[:SHOWN] if visit.manages else [],
+        waiting=waiting_items(core, visit.person)[:SHOWN] if visit.manages else [],
         attention=[view_of(core, module) for module in recent[:SHOWN]],
         updates=_updates(visit, modules),
         rollouts=_rollouts(visit),

@@ -8,15 +8,19 @@ from starlette.responses import Response
 from gateway.core.core import Core
 from gateway.core.decisions import Outcome
 from gateway.core.errors import Conflict, GatewayError, Invalid
+from gateway.core.rights import Principal
 from web.access import Access
 from web.joinview import join_types, join_view
+from web.language import gettext as _
+from web.language import ngettext, told
 from web.notices import Notice
 from web.ownerview import claim_view
 from web.pages.table import Page
-from web.views import ModuleView, module_type, view_of
+from web.views import ModuleView, module_type, view_of, visible
 from web.visit import Visit
 
 MAX_NAME = 100
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,22 @@ class Item:
     expires_at_ms: int
     number: int = 0
     module: ModuleView | None = None
+    locked: bool = False
 
     @property
     def claim(self) -> bool:
         return self.module is not None
 
 
-def newcomers(core: Core) -> list[Item]:
-    pending = (module for module in core.registry.all() if module.life == "pending")
+def newcomers(core: Core, visitor: Principal) -> list[Item]:
+    pending = (module for module in visible(core, visitor) if module.life == "pending")
     return sorted(
         (
             Item(
                 module.id, module.name, module.location, module_type(core, module.type).name,
                 module.hardware, module.reported_firmware, module.address, module.created_at_ms,
                 module.expires_at_ms or module.created_at_ms,
+                locked=_locked(core, core.registry.digests(module).token),
             )
             for module in pending
         ),
@@ -55,35 +61,44 @@ def newcomers(core: Core) -> list[Item]:
     )  # fmt: skip
 
 
-def claims(core: Core) -> list[Item]:
+def claims(core: Core, visitor: Principal) -> list[Item]:
+    seen = {module.id for module in visible(core, visitor)}
     return [
         Item(
             claim.module_id, str(claim.information.get("name", ""))[:MAX_NAME],
             str(claim.information.get("location", ""))[:MAX_NAME], "", claim.hardware, claim.firmware,
             claim.address, claim.created_at_ms, claim.expires_at_ms, claim.number,
             view_of(core, core.registry.get(claim.module_id)),
+            _locked(core, core.registry.claim_digest(claim.number)),
         )
         for claim in core.registry.claims()
+        if claim.module_id in seen
     ]  # fmt: skip
 
 
-def waiting_items(core: Core) -> list[Item]:
-    """All who wait, the oldest first."""
-    known = [replace(item, type_name=item.module.type_name) for item in claims(core) if item.module]
-    return sorted([*newcomers(core), *known], key=lambda item: item.created_at_ms)
+def _locked(core: Core, token_digest: str) -> bool:
+    """Whether too many wrong codes were typed for it."""
+    return core.decisions.proofs.required and core.decisions.proofs.locked(token_digest)
+
+
+def waiting_items(core: Core, visitor: Principal) -> list[Item]:
+    """All who wait for this visitor's decision, the oldest first."""
+    known = [replace(item, type_name=item.module.type_name) for item in claims(core, visitor) if item.module]
+    return sorted([*newcomers(core, visitor), *known], key=lambda item: item.created_at_ms)
 
 
 async def show(visit: Visit) -> Response:
     core = visit.site.core
-    rejected = [module for module in core.registry.all() if module.life == "rejected"]
+    rejected = [module for module in visible(core, visit.person) if module.life == "rejected"]
     return visit.page(
         "waiting.html",
-        newcomers=newcomers(core),
-        claims=claims(core),
+        newcomers=newcomers(core, visit.person),
+        claims=claims(core, visit.person),
         rejected=sorted(rejected, key=lambda module: -(module.decided_at_ms or 0)),
         picked=set(visit.texts("id")),
         join=join_view(core),
         join_types=join_types(core),
+        proof=core.decisions.proofs.required,
         types=[(kind.code, kind.name) for kind in core.types.all()],
         images=_images(visit),
     )
@@ -97,38 +112,57 @@ def _images(visit: Visit) -> list[tuple[str, str]]:
         (str(image.id), f"{image.serial} · {image.version} · {module_type(visit.site.core, image.type).name}")
         for image in usable
     ]
-    return [("", "None"), *words]
+    return [("", _("None")), *words]
 
 
 async def decide(visit: Visit) -> Response:
     """Approve or reject one or many; what could not be done is said beside what was."""
     ids = visit.texts("id")
-    decisions = visit.site.core.decisions
     try:
         if not ids:
             raise Invalid("Choose at least one device first.")
-        if visit.text("decision") == "approve":
-            outcomes = await decisions.approve(ids, visit.person)
-        elif visit.text("decision") == "reject":
-            outcomes = await decisions.reject(ids, visit.person, visit.text("reason"))
-        else:
-            raise Invalid("Choose to approve or to reject.")
+        outcomes = await _decided(visit, ids)
     except GatewayError as error:
         return await show(replace(visit, refused=error))
     return await _said(visit, outcomes)
+
+
+async def _decided(visit: Visit, ids: list[str]) -> list[Outcome]:
+    decisions = visit.site.core.decisions
+    match visit.text("decision"):
+        case "approve":
+            return await decisions.approve(ids, visit.person, visit.text("code"))
+        case "reject":
+            return await decisions.reject(ids, visit.person, visit.text("reason"))
+        case "unlock":
+            for id in ids:
+                await decisions.unlock(id, visit.person)
+            return [Outcome(id) for id in ids]
+    raise Invalid("Choose to approve or to reject.")
 
 
 async def _said(visit: Visit, outcomes: list[Outcome]) -> Response:
     done = [outcome.id for outcome in outcomes if outcome.error is None]
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if not done:
-        first = failed[0] if len(failed) == 1 else Conflict(" ".join(error.message for error in failed))
+        first = failed[0] if len(failed) == 1 else Conflict(" ".join(_sentences(failed)))
         return await show(replace(visit, refused=first))
-    verb = "Approved" if visit.text("decision") == "approve" else "Rejected"
-    what = ", ".join(done) if len(done) <= 3 else f"{len(done)} devices"
-    said = " ".join([f"{verb} {what}.", *(error.message for error in failed)])
+    said = " ".join([_words(visit.text("decision"), done), *_sentences(failed)])
     notice = Notice(said, "warn" if failed else "good")
-    return visit.go("/waiting", _with_codes(visit, notice, done) if verb == "Approved" else notice)
+    approved = visit.text("decision") == "approve"
+    return visit.go("/waiting", _with_codes(visit, notice, done) if approved else notice)
+
+
+def _sentences(errors: list[GatewayError]) -> list[str]:
+    return [str(told(error.message)) for error in errors]
+
+
+def _words(decision: str, ids: list[str]) -> str:
+    what = ", ".join(ids)
+    if len(ids) > MAX_NAMED:
+        what = ngettext("%(num)s device", "%(num)s devices", len(ids))
+    said = {"approve": _("Approved %(what)s.", what=what), "reject": _("Rejected %(what)s.", what=what)}
+    return said.get(decision) or _("Unlocked %(what)s.", what=what)
 
 
 def _with_codes(visit: Visit, notice: Notice, ids: list[str]) -> Notice:
@@ -139,11 +173,14 @@ def _with_codes(visit: Visit, notice: Notice, ids: list[str]) -> Notice:
         return notice
     if len(codes) == 1:
         [(id, code)] = codes.items()
-        whose = "Its claim code" if len(ids) == 1 else f"The claim code of {id}"
-        text = f"{notice.text} {whose} is {code}."
-        return replace(notice, text=text, link=f"/modules/{id}#owner", link_label="Show its QR code")
+        if len(ids) == 1:
+            said = _("Its claim code is %(code)s.", code=code)
+        else:
+            said = _("The claim code of %(id)s is %(code)s.", id=id, code=code)
+        text = f"{notice.text} {said}"
+        return replace(notice, text=text, link=f"/modules/{id}#owner", link_label=_("Show its QR code"))
     link = "/modules/labels?" + urlencode({"ids": ",".join(codes)}, safe=",")
-    return replace(notice, link=link, link_label="Print labels with their claim codes")
+    return replace(notice, link=link, link_label=_("Print labels with their claim codes"))
 
 
 async def decide_claim(visit: Visit) -> Response:
@@ -151,11 +188,17 @@ async def decide_claim(visit: Visit) -> Response:
     decisions = visit.site.core.decisions
     try:
         if visit.text("decision") == "approve":
-            module = await decisions.approve_claim(number, visit.person)
-            said = f"{module.id} has its place back, with its name and history. The old token is dead."
+            module = await decisions.approve_claim(number, visit.person, visit.text("code"))
+            said = _(
+                "%(id)s has its place back, with its name and history. The old token is dead.", id=module.id
+            )
         elif visit.text("decision") == "reject":
             await decisions.reject_claim(number, visit.person)
-            said = "The re-enrolment was rejected; the module is untouched."
+            said = _("The re-enrolment was rejected; the module is untouched.")
+        elif visit.text("decision") == "unlock":
+            id = visit.site.core.registry.claim(number).module_id
+            await decisions.unlock(id, visit.person, number)
+            said = _("Unlocked %(what)s.", what=id)
         else:
             raise Invalid("Choose to approve or to reject.")
     except GatewayError as error:
@@ -169,7 +212,7 @@ async def unreject(visit: Visit) -> Response:
         await visit.site.core.decisions.unreject(id, visit.person)
     except GatewayError as error:
         return await show(replace(visit, refused=error))
-    return visit.go("/waiting", Notice(f"{id} may ask again."))
+    return visit.go("/waiting", Notice(_("%(id)s may ask again.", id=id)))
 
 
 PAGES = [
