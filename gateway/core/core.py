@@ -185,7 +185,7 @@ def _build(settings: Settings, store: Store) -> Core:
         hub=hub,
         choices=choices,
         types=types,
-        own_types=OwnTypes(store, hub, types),
+        own_types=OwnTypes(store, hub, types, registry),
         registry=registry,
         joining=joining,
         bootstrap=bootstrap,

@@ -12,7 +12,8 @@ import msgspec
 from gateway.core.errors import Conflict, Invalid, NotFound
 
 BUILTIN = Path(__file__).with_name("builtin_types.toml")
-FIRST_OWN_CODE = 100
+FIRST_OWN_CODE, LAST_OWN_CODE = 100, 2**31 - 1
+MAX_WORDS, MAX_PATTERN = 100, 500
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 MAX_DEPTH = 4
 MAX_KEYS = 64
@@ -183,30 +184,64 @@ class Types:
         suffix = module_id.rsplit("-", 1)[-1]
         return next((known for known in self.all() if known.suffix and known.suffix == suffix), None)
 
-    def add(self, new: ModuleType) -> None:
-        """Take an admin's type; raises `Invalid` for a code that is not his, `Conflict` for a taken one."""
-        if new.code < FIRST_OWN_CODE:
-            raise Invalid(
-                "Codes below %(first_own_code)s are the built-in types'.", first_own_code=FIRST_OWN_CODE
-            )
+    def check_free(self, new: ModuleType) -> None:
+        """Raises `Invalid` for a declaration that cannot be an admin's, `Conflict` for a taken code."""
+        check_own(new)
         if new.code in self._types:
             raise Conflict(
                 "Type %(code)s is %(name)r already.", code=new.code, name=self._types[new.code].name
             )
-        names = [*new.keys, *new.commands, *new.events]
-        if bad := [name for name in names if not NAME.match(name)]:
-            raise Invalid(
-                "%(bad)r is no name; use letters, digits and _ . : - (64 at most).", bad=bad[0][:64]
-            )
-        settings = {name for name, command in new.commands.items() if command.keep}
-        if lost := {name for group in new.restore for name in group} - settings:
-            raise Invalid(
-                "%(lost)r is no command with `keep`, so it cannot be restored.", lost=min(lost)[:64]
-            )
+
+    def add(self, new: ModuleType) -> None:
+        """Take an admin's type; raises `Invalid` or `Conflict` as `check_free` does."""
+        self.check_free(new)
+        self._types[new.code] = new
+
+    def replace(self, new: ModuleType) -> None:
         self._types[new.code] = new
 
     def remove(self, code: int) -> None:
         del self._types[code]
+
+
+def check_own(new: ModuleType) -> None:
+    """Raises `Invalid` with what a declaration may not say."""
+    if not FIRST_OWN_CODE <= new.code <= LAST_OWN_CODE:
+        raise Invalid(
+            "Codes below %(first_own_code)s are the built-in types'.", first_own_code=FIRST_OWN_CODE
+        )
+    if not new.name.strip() or len(new.name) > MAX_WORDS or not new.name.isprintable():
+        raise Invalid("A type has a name of one line, %(most)s letters at most.", most=MAX_WORDS)
+    if len(new.keys) > MAX_KEYS:
+        raise Invalid("A type declares %(most)s keys at most.", most=MAX_KEYS)
+    fields = [new.keys, *(spec.params for spec in new.commands.values())]
+    fields += [spec.params for spec in new.events.values()]
+    names = [*new.keys, *new.commands, *new.events, *(name for params in fields[1:] for name in params)]
+    if bad := [name for name in names if not NAME.match(name)]:
+        raise Invalid("%(bad)r is no name; use letters, digits and _ . : - (64 at most).", bad=bad[0][:64])
+    settings = {name for name, command in new.commands.items() if command.keep}
+    if lost := {name for group in new.restore for name in group} - settings:
+        raise Invalid("%(lost)r is no command with `keep`, so it cannot be restored.", lost=min(lost)[:64])
+    for name, field in ((name, field) for params in fields for name, field in params.items()):
+        check_field(name, field)
+
+
+def check_field(name: str, field: Field) -> None:
+    """Bounds that leave something between them, a pattern that can be read, a default that fits."""
+    if field.min is not None and field.max is not None and field.min > field.max:
+        raise Invalid("%(name)r: the lowest value is above the highest.", name=name)
+    if field.pattern and not _is_pattern(field.pattern):
+        raise Invalid("%(name)r: the pattern cannot be read.", name=name)
+    if field.default is not None and (fault := field.fault(field.default)):
+        raise Invalid("%(name)r: the default %(fault)s.", name=name, fault=fault)
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return len(text) <= MAX_PATTERN
 
 
 def builtin() -> list[ModuleType]:

@@ -104,6 +104,8 @@ MAY_CALL = {
     "GET /modules/{id}/telemetry": READERS, "GET /modules/{id}/telemetry.csv": READERS,
     "GET /modules/{id}/telemetry.jsonl": READERS,
     "GET /join": PEOPLE, "PUT /join": STAFF, "GET /types": READERS, "POST /types": {"admin"},
+    "GET /types/{code:int}": READERS, "PUT /types/{code:int}": {"admin"},
+    "DELETE /types/{code:int}": {"admin"},
     "GET /stats": READERS, "GET /settings": {"admin"}, "GET /audit": {"admin"}, "GET /audit.csv": {"admin"},
     "POST /audit/verify": {"admin"}, "PATCH /settings": {"admin"}, "GET /limits": READERS, "GET /users": {"admin"},
     "POST /users": {"admin"}, "PATCH /users/{user:int}": {"admin"}, "GET /service-accounts": {"admin"},

@@ -11,6 +11,7 @@ from web.api import (
     clients,
     commands,
     desired,
+    docs,
     figures,
     firmware,
     groups,
@@ -19,18 +20,18 @@ from web.api import (
     maintenance,
     modules,
     notifications,
-    openapi,
     ownership,
     people,
     rollouts,
     settings,
     table,
     telemetry,
+    types,
 )
 from web.site import Site
 
 _PARTS = (
-    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, figures,
+    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, types, figures,
     settings, audit,
     maintenance, bootstrap, account, arrivals, people, clients, notifications,
 )  # fmt: skip
@@ -38,4 +39,4 @@ OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    return [*openapi.routes(site, OPERATIONS), *table.routes(site, OPERATIONS)]
+    return [*docs.routes(site, OPERATIONS), *table.routes(site, OPERATIONS)]
