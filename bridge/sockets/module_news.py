@@ -14,7 +14,7 @@ PERIOD_S = 1.0
 
 
 class ModuleNews:
-    """Of each module at most once a second, to those who watch it by its id; a tab that is behind is spared."""
+    """Of each module once a second at most, to those who watch it by its id; a tab that is behind is spared."""
 
     def __init__(self, core: Core, audience: Audience, speaker: Speaker) -> None:
         self._core = core
@@ -22,8 +22,9 @@ class ModuleNews:
         self._speaker = speaker
         self._changed: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
-        for kind in (MomentNoted, LogWritten, DesiredChanged):
-            core.hub.subscribe(kind, self._note)
+        core.hub.subscribe(MomentNoted, self._note)
+        core.hub.subscribe(LogWritten, self._note)
+        core.hub.subscribe(DesiredChanged, self._note)
 
     def _note(self, event: MomentNoted | LogWritten | DesiredChanged) -> None:
         if not self._audience:
