@@ -19,7 +19,7 @@ def script_texts(code: str) -> dict[str, object]:
     catalogue = read_catalogue(code)
     messages: dict[str, object] = {}
     for message in catalogue:
-        if any(place.endswith(".js") for place, _ in message.locations):
+        if message.string and any(place.endswith(".js") for place, _ in message.locations):
             key = message.id if isinstance(message.id, str) else message.id[0]
             messages[key] = message.string
     which = c2py(catalogue.plural_expr)
