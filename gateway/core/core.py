@@ -154,7 +154,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         stack.callback(core.accounts.people.close)
         for part in (
             core.audit, core.choices, core.own_types, core.registry, core.decisions.proofs, core.joining,
-            core.bootstrap, core.accounts.people, core.accounts.sessions, core.presence, core.telemetry,
+            core.bootstrap, core.accounts, core.presence, core.telemetry,
             core.keeping, core.commands, core.desired, core.standing, core.services, core.ownership, core.maintenance,
             core.clients, core.mailbox, core.alerting, core.preferences,
         ):  # fmt: skip
