@@ -11,7 +11,7 @@ from web.language import gettext as _
 from web.language import later
 from web.wording import span
 
-SHOWN = 10
+SHOWN = 8
 STATUS_WORDS = {
     "queued": later("waiting"),
     "sent": later("sent"),

@@ -27,6 +27,7 @@ MAY = {
     "GET /setup": EVERYBODY, "POST /setup": EVERYBODY, "GET /login": EVERYBODY, "POST /login": EVERYBODY,
     "POST /language": EVERYBODY, "POST /account/preferences": PEOPLE,
     "POST /theme": EVERYBODY, "POST /logout": PEOPLE, "GET /": PEOPLE, "GET /modules": PEOPLE,
+    "GET /modules/import": STAFF, "POST /modules/import": STAFF, "POST /modules/import/secrets": STAFF,
     "GET /modules/rows": PEOPLE, "GET /modules/bulk": STAFF, "POST /modules/bulk": STAFF,
     "GET /modules/{id}": PEOPLE, "GET /account": PEOPLE, "POST /account/password": PEOPLE,
     "POST /account/logout-everywhere": PEOPLE, "POST /modules/{id}/edit": PEOPLE,
@@ -74,6 +75,11 @@ MAY = {
     "POST /admin/notifications/{number:int}/test": {"admin"},
     "POST /admin/notifications/{number:int}/delete": {"admin"},
 }  # fmt: skip
+MAY |= {
+    "GET /types": STAFF, "GET /types/new": {"admin"}, "GET /types/{code:int}": STAFF,
+    "GET /types/{code:int}/export": STAFF, "POST /types": {"admin"}, "POST /types/import": {"admin"},
+    "POST /types/{code:int}": {"admin"}, "POST /types/{code:int}/delete": {"admin"},
+}  # fmt: skip
 MAY_CALL = {
     "GET /notifications": READERS, "POST /notifications/seen": PEOPLE,
     "GET /notification-channels": {"admin"}, "POST /notification-channels": {"admin"},
@@ -101,6 +107,8 @@ MAY_CALL = {
     "POST /modules/{id}/commands": ACTORS, "GET /modules/{id}/commands": READERS,
     "GET /modules/{id}/commands/{command}": READERS, "POST /modules/{id}/commands/{command}/cancel": ACTORS,
     "GET /modules/{id}/desired": READERS, "PUT /modules/{id}/desired": PEOPLE,
+    "GET /modules/{id}/timeline": READERS, "GET /modules/{id}/log": READERS,
+    "GET /modules/{id}/sessions": READERS,
     "GET /modules/{id}/telemetry": READERS, "GET /modules/{id}/telemetry.csv": READERS,
     "GET /modules/{id}/telemetry.jsonl": READERS,
     "GET /join": PEOPLE, "PUT /join": STAFF, "GET /types": READERS, "POST /types": {"admin"},

@@ -26,14 +26,15 @@ from web.api import (
     settings,
     table,
     telemetry,
+    timeline,
     types,
 )
 from web.site import Site
 
 _PARTS = (
-    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, types, figures,
-    settings, audit,
-    maintenance, bootstrap, account, arrivals, people, clients, notifications,
+    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, types,
+    figures, settings, audit, maintenance, bootstrap, account, arrivals, people, clients, notifications,
+    timeline,
 )  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
