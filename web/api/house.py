@@ -32,5 +32,5 @@ async def set_join(call: Call) -> Any:
 OPERATIONS = [
     Operation("GET", "/join", get_join, Access.PERSON, "Whether newcomers may register", TAG, reply=JoinOut),
     Operation("PUT", "/join", set_join, Access.MANAGE, "Open, close, or open for a while", TAG,
-              reply=JoinOut, body=JoinIn),
+              reply=JoinOut, body=JoinIn, errors=(404,)),
 ]  # fmt: skip

@@ -102,7 +102,7 @@ OPERATIONS = [
     Operation("PUT", "/modules/{id}/firmware", assign, Access.SUPPLY, "Say which image it should run", TAG,
               reply=AssignmentOut, body=AssignmentIn, errors=(409,)),
     Operation("GET", "/firmware/jobs", find, Access.READ, "Updates, the newest first", TAG, reply=JobPage,
-              query=JobQuery),
+              query=JobQuery, errors=(404,)),
     Operation("GET", "/firmware/jobs/{job}", get, Access.READ, "One update and every step of it", TAG,
               reply=JobWithHistory),
     Operation("POST", "/firmware/jobs/{job}/cancel", cancel, Access.MANAGE, "Take it back", TAG,
