@@ -58,7 +58,9 @@ async def test_activity_shows_the_newest_rows_without_scripts(house: House) -> N
 
 async def test_a_setting_is_saved_shown_with_its_author_and_taken_back(house: House) -> None:
     browser = await house.browser("admin")
-    page = await browser.done(SETTINGS, SETTINGS, **fields(house.core, "History") | {"history.raw_days": "30"})
+    page = await browser.done(
+        SETTINGS, SETTINGS, **fields(house.core, "History") | {"history.raw_days": "30"}
+    )
     assert page.notice == "Saved."
     assert house.core.choices.number("history.raw_days") == 30
     assert "Changed by admin on" in page.text

@@ -58,7 +58,9 @@ async def test_it_is_downloaded_and_its_time_is_shown(house: House) -> None:
         ({"passphrase": "", "again": ""}, "10 to 256"),
     ],
 )
-async def test_a_bad_passphrase_is_refused_on_the_page(house: House, typed: dict[str, str], words: str) -> None:
+async def test_a_bad_passphrase_is_refused_on_the_page(
+    house: House, typed: dict[str, str], words: str
+) -> None:
     browser = await house.browser("admin")
     page = await browser.refused(PAGE, PAGE, 400, **typed)
     assert words in page.notice

@@ -122,7 +122,7 @@ async def test_what_is_there_stays_or_is_put_aside(tmp_path: Path) -> None:
 
 async def test_no_gateway_may_run_on_it_nor_start_on_half_of_it(tmp_path: Path) -> None:
     await made(tmp_path / "old", tmp_path / "b")
-    with lock(at(tmp_path / "new")), pytest.raises(Invalid, match="uses .* right now"):
+    with lock(at(tmp_path / "new")), pytest.raises(Invalid, match="right now"):
         await restore(at(tmp_path / "new"), tmp_path / "b", PASSPHRASE)
     (tmp_path / "new" / UNDER_WAY).touch()
     with pytest.raises(Invalid, match="cut short"):
@@ -207,7 +207,7 @@ async def test_a_missing_image_and_a_file_that_is_there_are_told(tmp_path: Path)
         with pytest.raises(Invalid, match="10 to 256"):
             await BackupMaker(core).to_file(tmp_path / "c", "short", ADMIN)
     assert (tmp_path / "b").read_bytes() == b"mine"
-    assert not list(tmp_path.glob("*.part"))
+    assert not [name for name in listed(tmp_path) if name.endswith(".part")]
 
 
 async def test_a_finished_rollout_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from gateway.backup.sealing import CHUNK, MAGIC, TAG, Opened, sealed
 from gateway.core.errors import Invalid
 
 PASSPHRASE = "correct horse battery staple"
-HEAD = len(MAGIC) + 26
+HEAD, PIECE = len(MAGIC) + 26, CHUNK + TAG
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_no_bit_changes_unnoticed(at: int, bit: int) -> None:
         unseal(bytes(file))
 
 
-@pytest.mark.parametrize("left", [0, 5, HEAD - 1, HEAD, HEAD + 1, HEAD + CHUNK + TAG, HEAD + CHUNK + TAG + 1, -1])
+@pytest.mark.parametrize("left", [0, 5, HEAD - 1, HEAD, HEAD + 1, HEAD + PIECE, HEAD + PIECE + 1, -1])
 def test_no_end_is_cut_off_unnoticed(left: int) -> None:
     with pytest.raises(Invalid):
         unseal(seal(b"x" * (CHUNK * 2 + 10))[:left])
@@ -69,8 +69,8 @@ def test_no_end_is_cut_off_unnoticed(left: int) -> None:
 
 def test_pieces_are_neither_swapped_nor_doubled_nor_added() -> None:
     file = seal(b"x" * CHUNK * 3)
-    size = CHUNK + TAG
-    head, first, second, third = file[:HEAD], *(file[HEAD + at * size : HEAD + (at + 1) * size] for at in range(3))
+    head = file[:HEAD]
+    first, second, third = (file[HEAD + at * PIECE : HEAD + (at + 1) * PIECE] for at in range(3))
     assert unseal(head + first + second + third)
     for wrong in (second + first + third, first + first + second + third, first + third, file[HEAD:] + b"x"):
         with pytest.raises(Invalid):

@@ -21,6 +21,7 @@ from gateway.settings import Settings
 from gateway.tls import authority
 from gateway.tls.authority import Authority
 from gateway.tls.keeper import DAY_MS, Tls, fingerprint
+from tests.bridge.mqtt.client import until
 
 pytestmark = pytest.mark.anyio
 NAMES = ["localhost", "127.0.0.1"]
@@ -57,7 +58,8 @@ def serving(context: ssl.SSLContext) -> Iterator[int]:
                     plain, _ = door.accept()
                 except OSError:
                     return
-                with plain, closing(context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)) as it:
+                options = {"server_side": True, "do_handshake_on_connect": False}
+                with plain, closing(context.wrap_socket(plain, **options)) as it:
                     try:
                         it.do_handshake()
                         it.recv(1)
@@ -107,8 +109,9 @@ def test_it_is_kept_and_renewed_thirty_days_before_its_end(
     soon = Authority(tmp_path).pair([*NAMES, "more.example"])
     monkeypatch.setattr(authority, "SERVER_DAYS", 397)
     renewed = Authority(tmp_path).pair([*NAMES, "more.example"])
-    assert leaf(renewed.chain).not_valid_after_utc - leaf(soon.chain).not_valid_after_utc > timedelta(days=300)
-    assert leaf(renewed.chain).not_valid_after_utc - datetime.now(UTC) <= timedelta(days=397)
+    ends_at = leaf(renewed.chain).not_valid_after_utc
+    assert ends_at - leaf(soon.chain).not_valid_after_utc > timedelta(days=300)
+    assert ends_at - datetime.now(UTC) <= timedelta(days=397)
 
 
 def test_another_certificate_is_shown_without_a_restart(tmp_path: Path) -> None:
@@ -178,19 +181,16 @@ async def test_people_are_warned_thirty_days_ahead_and_not_of_our_own(
     tls.open()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tls.run, hub)
-        with anyio.fail_after(30):
-            while not told:
-                await anyio.sleep(0.01)
+        with anyio.fail_after(60):
+            await until(lambda: told)
             await anyio.sleep(0.2)
             assert told == [CertificateExpires(11)]
             now_ms = clock.now_ms()
             monkeypatch.setattr(clock, "now_ms", lambda: now_ms + DAY_MS)
-            while len(told) < 2:
-                await anyio.sleep(0.01)
+            await until(lambda: len(told) >= 2)
             assert told[1] == CertificateExpires(10)
             monkeypatch.setattr(authority, "SERVER_DAYS", 397)
             put(tmp_path, "another")
-            while len(told) < 3:
-                await anyio.sleep(0.01)
+            await until(lambda: len(told) >= 3)
             assert told[2] == CertificateChanged(395)
         tasks.cancel_scope.cancel()
