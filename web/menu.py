@@ -20,6 +20,7 @@ _PLACES = (
     ("/claim", later("Claim"), "key", "own"),
     ("/waiting", later("Waiting"), "waiting", "manage"),
     ("/firmware", later("Firmware"), "firmware", "manage"),
+    ("/types", later("Types"), "swap", "manage"),
     ("/admin", later("Admin"), "admin", "administer"),
     ("/account", later("Account"), "account", ""),
 )

@@ -72,6 +72,7 @@ class OwnTypes:
         _check_may(by)
         if not isinstance(data, dict):
             raise Invalid("A type declaration is an object.")
+        self._own(code)
         new = declaration(data | {"code": code})
         check_own(new)
         async with self._changing:

@@ -20,6 +20,7 @@ from web.pages import (
     declare,
     firmware,
     image,
+    imports,
     login,
     module,
     modules,
@@ -30,12 +31,13 @@ from web.pages import (
     second_factor,
     services,
     setup,
+    types,
     waiting,
 )
 
 _PARTS = (
-    setup, login, arrivals, dashboard, claim, modules, bulk, waiting, declare, module, actions, assign,
-    firmware, image, rollouts, account, preferences, account_tokens, second_factor, admin, admin_programs,
+    setup, login, arrivals, dashboard, claim, modules, bulk, imports, waiting, declare, module, actions, assign,
+    firmware, image, rollouts, types, account, preferences, account_tokens, second_factor, admin, admin_programs,
     admin_settings, admin_backup, admin_statistics, admin_activity, audit, people, services,
     notifications, channels,
 )  # fmt: skip
