@@ -7,6 +7,7 @@ from bridge.sockets.speaker import Speaker
 from gateway.core.core import Core
 from gateway.core.device_log import LogWritten
 from gateway.core.events import DesiredChanged
+from gateway.core.own_types import TypeChanged
 from gateway.core.timeline import MomentNoted
 
 NEWS = "module:timeline:updated"
@@ -14,7 +15,7 @@ PERIOD_S = 1.0
 
 
 class ModuleNews:
-    """Of each module once a second at most, to those who watch it by its id; a tab that is behind is spared."""
+    """Of each module once a second at most, to those who watch it by its id; tabs behind are spared."""
 
     def __init__(self, core: Core, audience: Audience, speaker: Speaker) -> None:
         self._core = core
@@ -25,11 +26,20 @@ class ModuleNews:
         core.hub.subscribe(MomentNoted, self._note)
         core.hub.subscribe(LogWritten, self._note)
         core.hub.subscribe(DesiredChanged, self._note)
+        core.hub.subscribe(TypeChanged, self._type_changed)
+
+    def _type_changed(self, event: TypeChanged) -> None:
+        for module in self._core.registry.all():
+            if module.type == event.code:
+                self._mark(module.id)
 
     def _note(self, event: MomentNoted | LogWritten | DesiredChanged) -> None:
+        self._mark(event.module_id)
+
+    def _mark(self, module_id: str) -> None:
         if not self._audience:
             return
-        self._changed.add(event.module_id)
+        self._changed.add(module_id)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._flush)
 
