@@ -72,10 +72,13 @@ def check_access(visit: Visit, access: Access) -> None:
     raise Forbidden("Your role does not allow this.")
 
 
-async def with_form(visit: Visit) -> Visit:
-    """The visit with its form; raises `Forbidden` when the browser says that it comes from elsewhere."""
+async def with_form(visit: Visit, files: int = 0) -> Visit:
+    """The visit with its form, and at most so many files in it.
+
+    Raises `Forbidden` when the browser says that it comes from elsewhere.
+    """
     csrf.check_origin(visit.request, visit.site.public_url)
-    form = await visit.request.form(max_files=0, max_fields=MAX_FIELDS)
+    form = await visit.request.form(max_files=files, max_fields=MAX_FIELDS)
     return replace(visit, form=form)
 
 

@@ -6,7 +6,7 @@ signed note in a file beside the key, shows that the end was cut off.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -17,7 +17,7 @@ from gateway.core import audit_rows, clock
 from gateway.core.anchor import Anchor, Anchorage, Fault
 from gateway.core.audit_rows import FIRST_CHAIN, Wanted, link
 from gateway.core.errors import Unavailable
-from gateway.storage.models import AuditRow, SettingRow, upsert
+from gateway.storage.models import AuditRow, SettingRow, insert_all, upsert
 from gateway.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -62,21 +62,37 @@ def write(
 
     Address and role come from the request that asked for the change, unless told.
     """
+    write_all([(subject, details)], action, who, level=level, address=address)
+
+
+def write_all(
+    about: Sequence[tuple[str, Mapping[str, Any]]],
+    action: str,
+    who: str,
+    *,
+    level: str = "info",
+    address: str = "",
+) -> None:
+    """Append a row for each subject and its details, as `write` does for one."""
     before = audit_rows.last()
+    chain = before.chain if before else FIRST_CHAIN
     origin = _origin.get(_NOWHERE)
-    row = AuditRow(
-        at_ms=clock.now_ms(),
-        level=level,
-        who=who,
-        action=action,
-        subject=subject,
-        # What the gateway does by itself comes from nowhere, even if a request was its occasion.
-        address=address or (origin.address if who != GATEWAY else ""),
-        details=msgspec.json.encode(details, enc_hook=str).decode(),
-        role=origin.role if who == origin.who else "",
-    )
-    row.chain = link(before.chain if before else FIRST_CHAIN, row)
-    row.save(force_insert=True)
+    rows = []
+    for subject, details in about:
+        row = AuditRow(
+            at_ms=clock.now_ms(),
+            level=level,
+            who=who,
+            action=action,
+            subject=subject,
+            # What the gateway does by itself comes from nowhere, even if a request was its occasion.
+            address=address or (origin.address if who != GATEWAY else ""),
+            details=msgspec.json.encode(details, enc_hook=str).decode(),
+            role=origin.role if who == origin.who else "",
+        )
+        chain = row.chain = link(chain, row)
+        rows.append(row.__data__)
+    insert_all(AuditRow, rows)
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -54,8 +54,8 @@ class Declarations:
         drafts, secrets = await asyncio.to_thread(self._drafts, entries, name_of(by), means)
 
         def note() -> None:
-            for draft, _ in drafts:
-                audit.write("module.declare", draft.id, name_of(by), type=draft.type)
+            about = [(draft.id, {"type": draft.type}) for draft, _ in drafts]
+            audit.write_all(about, "module.declare", name_of(by))
 
         modules = await self._registry.insert(drafts, note)
         for module in modules:

@@ -1,9 +1,11 @@
 """Between the registry's values and their rows; the functions run inside a transaction."""
 
 import uuid as uuids
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from peewee import fn
 
 from gateway.core.values import Claim, Module
 from gateway.storage.models import (
@@ -14,6 +16,7 @@ from gateway.storage.models import (
     PresenceRow,
     ReadingRow,
     SeriesRow,
+    insert_all,
 )
 from gateway.storage.models_alerts import AlertRow, DeliveryRow
 from gateway.storage.models_dialects import ClaimCodeRow, StandingRow
@@ -99,6 +102,17 @@ def _module_columns(module: Module) -> dict[str, Any]:
 def insert_module(module: Module, digests: Digests) -> int:
     """Returns the new number."""
     return int(ModuleRow.insert(**_module_columns(module), **digests.columns()).execute())
+
+
+def insert_modules(drafts: Sequence[tuple[Module, Digests]]) -> list[int]:
+    """Returns the new numbers, in the same order."""
+    if len(drafts) == 1:
+        return [insert_module(*drafts[0])]
+    before = ModuleRow.select(fn.MAX(ModuleRow.number)).scalar() or 0
+    insert_all(ModuleRow, [_module_columns(module) | digests.columns() for module, digests in drafts])
+    query = ModuleRow.select(ModuleRow.number, ModuleRow.id).where(ModuleRow.number > before).tuples()
+    numbers = {id: int(number) for number, id in query}
+    return [numbers[module.id] for module, _ in drafts]
 
 
 def update_module(module: Module, digests: Digests) -> None:

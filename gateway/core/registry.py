@@ -18,6 +18,7 @@ from gateway.storage.store import Store
 MAX_TEXT = 200
 GATEWAY = "gateway"
 TAKEOVER_S = 1.0
+TOLD_AT_ONCE = 50
 
 
 class Registry(Roster):
@@ -43,7 +44,7 @@ class Registry(Roster):
 
         def work() -> list[int]:
             note()
-            return [records.insert_module(draft, digests) for draft, digests in drafts]
+            return records.insert_modules(drafts)
 
         async with self._inserting:
             for draft, _ in drafts:
@@ -56,8 +57,11 @@ class Registry(Roster):
             ]
             for module, (_, digests) in zip(modules, drafts, strict=True):
                 self._keep(module, digests)
-        for module in modules:
+        for done, module in enumerate(modules, 1):
             self._hub.publish(ModuleAdded(module))
+            if done % TOLD_AT_ONCE == 0:
+                # Devices are served meanwhile.
+                await asyncio.sleep(0)
         return modules
 
     async def change(
@@ -80,7 +84,7 @@ class Registry(Roster):
         before_digests = self._digests[module.number]
         # Memory first, so that of two people who decide at once the second sees what the first did.
         self._keep(after, digests or before_digests)
-        details = note or {name: value for name, value in changes.items() if not name.endswith("_ms")}
+        details = note or _told(module, changes)
 
         def work() -> None:
             records.update_module(after, digests or before_digests)
@@ -116,6 +120,11 @@ class Registry(Roster):
 
     def digests(self, module: Module) -> Digests:
         return self._digests[module.number]
+
+    def is_shut_out(self, module: Module) -> bool:
+        """Whether nothing proves this module any more, as after it was revoked; it may ask to come back."""
+        known = self.digests(module)
+        return module.life == "approved" and not (known.token or known.next_token or known.shared_key)
 
     async def rotate_token(self, key: str, by: Person) -> str:
         """A new token, shown once. The old one works until the new one is used for the first time."""
@@ -205,6 +214,13 @@ class Registry(Roster):
         # Sessions of the old token end, but not before this one has taken over what it may of its own.
         event = CredentialsChanged(module.id, "replaced")
         asyncio.get_running_loop().call_later(TAKEOVER_S, self._hub.publish, event)
+
+
+def _told(module: Module, changes: dict[str, Any]) -> dict[str, Any]:
+    """The fields as they are from now on, and what those that differ were before."""
+    values = {name: value for name, value in changes.items() if not name.endswith("_ms")}
+    before = {name: getattr(module, name) for name in values if getattr(module, name) != values[name]}
+    return values | ({"before": before} if before else {})
 
 
 def _delete(module: Module, reason: str, by: str) -> None:

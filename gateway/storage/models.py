@@ -35,6 +35,16 @@ def upsert(table: "type[Base]", rows: list[dict[str, Any]]) -> None:
     proxy.connection().cursor().executemany(sql, values)
 
 
+def insert_all(table: "type[Base]", rows: list[dict[str, Any]]) -> None:
+    """Insert rows of the same columns with one statement, which is made once."""
+    if not rows:
+        return
+    fields = [table._meta.fields[name] for name in rows[0]]
+    sql, _ = table.insert_many([tuple(rows[0].values())], fields=fields).sql()
+    values = [[field.db_value(row[field.name]) for field in fields] for row in rows]
+    proxy.connection().cursor().executemany(sql, values)
+
+
 class Base(Model):
     class Meta:
         database = proxy

@@ -25,7 +25,9 @@ Handler = Callable[[Visit], Awaitable[Response]]
 class Page:
     """`stale`: the page to show again, with what was typed, when a form's token is out of date.
 
-    `streamed`: a form with a file; its handler reads the body, within its own bounds, and checks the token.
+    `files`: how many small files its form may have, within the bounds of every form.
+    `streamed`: a form with a large file; its handler reads the body, within its own bounds, and checks the
+    token.
     """
 
     method: Literal["GET", "POST"]
@@ -34,6 +36,7 @@ class Page:
     access: Access
     stale: Handler | None = None
     streamed: bool = False
+    files: int = 0
 
 
 def routes(site: Site, pages: list[Page]) -> list[Route]:
@@ -55,21 +58,28 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Awaitable[Response]
         try:
             check_access(visit, page.access)
         except Unauthenticated:
-            if page.method == "POST" and not page.streamed:
+            if page.method == "POST" and not page.streamed and not page.files:
                 return await resume.to_login(visit)
             return RedirectResponse(_login_path(request), 303)
         if page.method == "GET":
             return await page.handler(visit)
         if page.streamed:
             return await _streamed(visit, page)
-        visit = await with_form(visit)
+        visit = await with_form(visit, page.files)
         try:
-            check_token(visit)
-        except Forbidden as forbidden:
-            return await _stale(replace(visit, refused=forbidden), page, forbidden)
-        return await page.handler(visit)
+            return await _sent(visit, page)
+        finally:
+            await visit.form.close()
 
     return answer
+
+
+async def _sent(visit: Visit, page: Page) -> Response:
+    try:
+        check_token(visit)
+    except Forbidden as forbidden:
+        return await _stale(replace(visit, refused=forbidden), page, forbidden)
+    return await page.handler(visit)
 
 
 async def _stale(visit: Visit, page: Page, forbidden: Forbidden) -> Response:
