@@ -25,12 +25,15 @@ class Change(msgspec.Struct, frozen=True):
 
 def changes(details: dict[str, Any]) -> list[Change]:
     """What a row says, field by field, with what was before where that is known."""
-    earlier = details.get("before")
-    before = earlier if isinstance(earlier, dict) else {}
+    before, after = (
+        part if isinstance(part, dict) else {} for part in (details.get("before"), details.get("after"))
+    )
+    plain = {name: value for name, value in details.items() if (name, value) != ("before", before)}
+    if after and plain.get("after") == after:
+        del plain["after"]
+    gone = {name: None for name in before if name not in plain | after}
     found = []
-    for name, value in details.items():
-        if name == "before" and isinstance(value, dict):
-            continue
+    for name, value in {**plain, **after, **gone}.items():
         if isinstance(value, dict) and value.keys() == {"before", "after"}:
             found.append(Change(name, _text(value["after"]), _text(value["before"])))
         else:

@@ -114,10 +114,11 @@ class Desired:
             marks=before.marked(values, clock.now_ms(), by.name),
         )
         self._shadows[module.id] = after
+        note: dict[str, Any] = {"before": before.desired, "after": after.desired}
 
         def work() -> None:
             _write(module, after)
-            audit.write("module.desired", module.id, by.name, values=after.desired)
+            audit.write("module.desired", module.id, by.name, **note)
 
         try:
             await self._store.run(work)
@@ -126,7 +127,7 @@ class Desired:
                 self._shadows[module.id] = before
             raise
         self._hub.publish(DesiredChanged(module.id))
-        self._hub.acted("module.desired", module.id, by, values=after.desired)
+        self._hub.acted("module.desired", module.id, by, **note)
         changed, removed = difference(before.desired, after.desired)
         told = {key: short(values[key]) for key in changed}
         self._hub.publish(DesiredSet(module.id, after.desired_version, by.name, told, removed))

@@ -52,6 +52,7 @@ class Joining:
 
     async def _keep(self, join: Join, by: Person) -> Join:
         value, details = msgspec.json.encode(join).decode(), msgspec.to_builtins(join)
+        details["before"] = msgspec.to_builtins(self.join)
 
         def work() -> None:
             upsert(SettingRow, [{"key": KEY, "value": value}])

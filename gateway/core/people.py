@@ -149,11 +149,12 @@ class People:
             if changes.keys() & {"role", "active"}:
                 self._check_power(user, by, changes)
             after = msgspec.structs.replace(user, **changes)
-            await self._store.run(lambda: _update(user, by.name, values))
+            note = values | {"before": {name: getattr(user, name) for name in values}}
+            await self._store.run(lambda: _update(user, by.name, values, note))
             self._users[id] = msgspec.structs.replace(after, last_login_ms=self._users[id].last_login_ms)
         what = next((power for power in ("role", "active") if power in changes), "profile")
         self._hub.publish(PersonChanged(id, user.username, what))
-        self._hub.acted("user.edit", user.username, by, **values)
+        self._hub.acted("user.edit", user.username, by, **note)
         return after
 
     def _check_power(self, user: User, by: Person, changes: dict[str, Any]) -> None:
@@ -241,9 +242,9 @@ def _fit(password: str) -> str:
     return password
 
 
-def _update(user: User, by: str, values: dict[str, Any]) -> None:
+def _update(user: User, by: str, values: dict[str, Any], note: dict[str, Any]) -> None:
     UserRow.update(**values).where(UserRow.id == user.id).execute()
-    audit.write("user.edit", user.username, by, **values)
+    audit.write("user.edit", user.username, by, **note)
 
 
 def _hash_of(user_id: int) -> str:
