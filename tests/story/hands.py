@@ -43,8 +43,9 @@ class Thumb(Mouse):
     context = PHONE
 
     def press(self, place: Locator) -> None:
-        place.tap()
+        place.wait_for()
         self._fits()
+        place.tap()
 
     def fill(self, place: Locator, text: str) -> None:
         place.tap()
@@ -61,6 +62,8 @@ class Thumb(Mouse):
         self.press(link.first)
 
     def _fits(self) -> None:
+        """Once its styles are there, no page is wider than the phone."""
+        self.page.wait_for_load_state()
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(wide) <= 0, f"{self.page.url} is wider than a phone"
 

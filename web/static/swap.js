@@ -67,7 +67,10 @@ function swapFrame(page) {
   renewTokens(page);
   for (const part of [".nav", "#maintenance"]) {
     const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
-    if (old && fresh && !old.isEqualNode(fresh)) old.replaceWith(document.importNode(fresh, true));
+    if (!old || !fresh) continue;
+    // A menu that somebody has opened stays open.
+    for (const menu of fresh.querySelectorAll("details")) menu.open = old.querySelector("details")?.open ?? false;
+    if (!old.isEqualNode(fresh)) old.replaceWith(document.importNode(fresh, true));
   }
 }
 
