@@ -263,7 +263,7 @@ async def test_an_admin_keeps_the_programs(house: House) -> None:
     page = await browser.done("/admin/people", "/admin/services", name="home-assistant", role="controller")
     token = next(word for word in page.notice.split() if len(word) == 43)
     assert house.core.services.authenticate("home-assistant", token)
-    page = await browser.done("/admin/people", "/admin/services/home-assistant/delete")
+    page = await browser.done("/admin/people", "/admin/services/home-assistant/delete", confirm="yes")
     assert "was removed" in page.notice
     assert house.core.services.authenticate("home-assistant", token) is None
 
