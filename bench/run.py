@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import scenarios, servers, sockets, updates
+from bench import history, scenarios, servers, sockets, updates
 from bench.scenarios import Figures
 
 OPEN_FILES = 20_000
@@ -37,6 +37,7 @@ PLAN: list[tuple[str, Callable[..., Any], list[Callable[..., Any]]]] = [
     ("downloads", updates.downloads, [servers.gateway]),
     ("one_file", updates.one_file, [servers.gateway]),
     ("chunks", updates.chunks, [servers.gateway]),
+    ("history", history.history, [servers.gateway]),
 ]
 
 # The MQTT path by itself, and beside what the scenario does over sockets.
@@ -163,6 +164,21 @@ ROWS = {
         ("images that arrived broken", "broken", ",d"),
     ],
 }
+ROWS["history"] = [
+    ("24 h of one key at 1-minute steps, 1 M points in 6 days, median, ms", "day_p50", ".0f"),
+    ("   longest, ms", "day_max", ".0f"),
+    ("24 h of one key, all 1 M points within them, median, ms", "dense_p50", ".0f"),
+    ("2 years of one key at 1-day steps, median, ms", "years_p50", ".0f"),
+    ("1 M rows as CSV, seconds", "export_s", ".1f"),
+    ("   rows", "export_rows", ",d"),
+    ("   memory of the server grew by, MB", "export_growth_mb", ".1f"),
+    ("1 M readings summed up and 0.5 M deleted, seconds", "keeping_s", ".1f"),
+    ("   the writer held by one step, longest, ms", "hold_max", ".1f"),
+    ("   another transaction meanwhile, median, ms", "probe_p50", ".1f"),
+    ("   p99, ms", "probe_p99", ".1f"),
+    ("   longest, ms", "probe_max", ".1f"),
+    ("   wrong sums", "wrong", ",d"),
+]
 TITLES = {
     "crowd": "Idle crowd",
     "house": "A full house: 1,000 idle devices, 200 browsers that have just opened the list",
@@ -177,6 +193,7 @@ TITLES = {
     "downloads": "200 boards fetch 1 MB over HTTP at once, beside 1,000 MQTT messages a second",
     "one_file": "One image of 32 MB over HTTP, again and again",
     "chunks": "An image of 1 MB over MQTT in parts of 1 kB",
+    "history": "History: queries, export and upkeep of a million readings, SQLite",
 }
 
 # What the gateway must reach: (scenario, words, value from its figures, comparison, limit).
@@ -271,6 +288,13 @@ LIMITS: list[tuple[str, str, Callable[[Figures], float], str, float]] = [
     ("chunks", "1 MB over MQTT in parts of 1 kB, alone, seconds", lambda f: f["alone_s"], "<=", 20),
     ("chunks", "20 at once: spread of their times", lambda f: f["spread"], "<=", 0.2),
     ("chunks", "images that arrived broken", lambda f: f["broken"], "<=", 0),
+    ("history", "24 h at 1-minute steps out of 1 M points, median, ms", lambda f: f["day_p50"], "<=", 300),
+    ("history", "the same with all 1 M points in them, median, ms", lambda f: f["dense_p50"], "<=", 300),
+    ("history", "1 M rows as CSV: memory grew by, MB", lambda f: f["export_growth_mb"], "<=", 50),
+    ("history", "1 M rows as CSV: rows missing", lambda f: f["expected_rows"] - f["export_rows"], "<=", 0),
+    ("history", "upkeep: the writer held by one step, longest, ms", lambda f: f["hold_max"], "<=", 50),
+    ("history", "upkeep: another transaction meanwhile, p99, ms", lambda f: f["probe_p99"], "<=", 50),
+    ("history", "upkeep: wrong sums", lambda f: f["wrong"], "<=", 0),
 ]
 
 

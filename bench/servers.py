@@ -130,8 +130,11 @@ async def folder(name: str) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def gateway(devices: int) -> AsyncIterator[Server]:
-    """Passerelle as installed, rate limits off, with so many approved modules and an admin."""
+async def gateway(devices: int, before: Callable[[Path], None] | None = None) -> AsyncIterator[Server]:
+    """Passerelle as installed, rate limits off, with so many approved modules and an admin.
+
+    `before`: what is done to the data folder before it starts.
+    """
     async with folder("gateway") as data:
         mqtt_port, web_port = free_ports(2)
         env = os.environ | {
@@ -146,6 +149,8 @@ async def gateway(devices: int) -> AsyncIterator[Server]:
         await output(PASSERELLE, "user", "add", "bench", "--role", "admin", "--password-stdin",
                      env=env, stdin=password + "\n")  # fmt: skip
         names = await imported(data, devices, env)
+        if before is not None:
+            await asyncio.to_thread(before, data)
         server = Server("gateway", mqtt_port, web_port, names, data, watch_end=False, count_stored=in_history)
         async with running(server, PASSERELLE, "run", env=env):
             server.browser_token = await asyncio.to_thread(log_in, web_port, "bench", password)

@@ -24,7 +24,7 @@ _TABLES: dict[Name, tuple[str, str, str]] = {
 }
 _OF_READINGS = {
     "count": "COUNT(number)", "total": "SUM(number)", "low": "MIN(number)", "high": "MAX(number)",
-    "last": "number",
+    "last": "number", "mean": "AVG(number)",
 }  # fmt: skip
 _OF_SPANS = {
     "count": "SUM(count)", "total": "SUM(total)", "low": "MIN(low)", "high": "MAX(high)", "last": "last",
@@ -81,14 +81,37 @@ class Sums:
 def newest_first(
     series: int, stretch: Stretch, step_ms: int, aggregate: str, limit: int
 ) -> Iterator[tuple[int, Sums]]:
-    """(start of the bucket, its sums) for those that have something in this stretch."""
-    needs = _NEEDS[aggregate]
+    """(start of the bucket, its sums) for those that have something in this stretch, `limit` at most."""
+    for part, is_whole in _parts(stretch, step_ms):
+        # Of a bucket that no other stretch has a part of, one look gives the average.
+        needs = ("mean",) if aggregate == "avg" and is_whole and part.level == "raw" else _NEEDS[aggregate]
+        for at, sums in _found(series, part, step_ms, needs, limit):
+            yield at, sums
+            limit -= 1
+
+
+def _parts(stretch: Stretch, step_ms: int) -> Iterator[tuple[Stretch, bool]]:
+    """What is left of buckets at its ends, and the whole ones between; newest first."""
+    first, last = -(-stretch.start // step_ms) * step_ms, stretch.end // step_ms * step_ms
+    if first >= last:
+        yield stretch, False
+        return
+    for start, end, is_whole in (
+        (last, stretch.end, False), (first, last, True), (stretch.start, first, False),
+    ):  # fmt: skip
+        if start < end:
+            yield Stretch(stretch.level, start, end), is_whole
+
+
+def _found(
+    series: int, stretch: Stretch, step_ms: int, needs: tuple[str, ...], limit: int
+) -> Iterator[tuple[int, Sums]]:
     values = {
         "series": series, "start": stretch.start, "end": stretch.end, "step": step_ms, "limit": limit,
     }  # fmt: skip
     sql = _statement(stretch.level, needs)
     for at, *sums in ask(_VALUE.sub("?", sql), *(values[name] for name in _VALUE.findall(sql))):
-        yield at, Sums(**dict(zip(needs, sums, strict=True)))
+        yield at, Sums(1, sums[0]) if needs == ("mean",) else Sums(**dict(zip(needs, sums, strict=True)))
 
 
 def _statement(level: Name, needs: tuple[str, ...]) -> str:

@@ -30,7 +30,7 @@ PURGE_EVERY_S = 600.0
 # Readings that need so long to come are still on time.
 GRACE_MS = 30_000
 # Series whose spans are written in one transaction.
-SERIES = 100
+SERIES = 40
 
 
 class Keeping:

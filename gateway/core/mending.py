@@ -8,7 +8,7 @@ from gateway.core.rollups import Span, ask, fives, hours, write
 from gateway.storage.models import proxy
 from gateway.storage.models_history import FiveMinutesRow, HourRow, LateRow
 
-BATCH = 100
+BATCH = 50
 _MARKS = """
 SELECT l.number, l.series, l.start_ms, COALESCE(k.raw_from_ms, 0), COALESCE(k.five_from_ms, 0)
 FROM reading_late l LEFT JOIN reading_kept k ON k.series = l.series ORDER BY l.number LIMIT ?

@@ -8,8 +8,8 @@ from gateway.storage.store import Store
 
 PAUSE_S = 0.005
 # Rows deleted in one transaction; fewer when that takes long.
-MOST_ROWS, FEWEST_ROWS = 4000, 200
-LONG_MS, SHORT_MS = 15.0, 5.0
+MOST_ROWS, FEWEST_ROWS = 2000, 200
+LONG_MS, SHORT_MS = 8.0, 4.0
 
 
 class Slices:
@@ -17,7 +17,7 @@ class Slices:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.rows = MOST_ROWS
+        self.rows = MOST_ROWS // 2
         self.longest_hold_ms = 0.0
 
     async def write(self, work: Callable[[], object], *, adapts: bool = False) -> None:
