@@ -1,7 +1,10 @@
 """Each courier against a real receiver: what arrives, what a failure is called, what is never said."""
 
 import json
+import re
+import time
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +12,7 @@ from gateway.core.channel_values import Channel, Item, News, Plan, Target
 from gateway.core.post import Undelivered
 from gateway.couriers.mail import Mail
 from gateway.couriers.ntfy import Ntfy
-from gateway.couriers.webhook import Webhook
+from gateway.couriers.webhook import Webhook, signature
 from tests.gateway.couriers.receivers import http_receiver, is_signed, mail_server
 
 # With TLS from the start the server does not see that there is any.
@@ -61,6 +64,17 @@ async def test_a_webhook_is_signed_and_says_what_happened():
 
 
 ANSWERS = [(301, True), (400, True), (410, True), (429, False), (503, False)]
+
+
+def test_the_check_in_the_docs_is_right():
+    text = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text()
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
+    check, body = names["is_from_gateway"], '{"text": "é"}'.encode()
+    header = signature(SECRET, body, int(time.time()))
+    assert check(SECRET, body, header)
+    assert not check("another", body, header) and not check(SECRET, body + b" ", header)
+    assert not check(SECRET, body, signature(SECRET, body, int(time.time()) - 301)) and not check(SECRET, body, "")
 
 
 @pytest.mark.parametrize(("status", "refused"), ANSWERS)
