@@ -109,6 +109,8 @@ class Downlink:
         if event.status != "replaced":
             self._tell(event.module_id, words.DOWN_REGISTERED, {"status": event.status})
         self._link.refresh(event.module_id)
+        if event.status == "revoked":
+            self._link.clear(self._topics.of(event.module_id, ("",)))
 
     def _claim_decided(self, event: ClaimDecided) -> None:
         """Its session is not the module's: it hears the answer, ends, and comes back as the module."""

@@ -29,7 +29,7 @@ class Outward:
     async def run(self) -> None:
         """Publish changed states, coalesced, for ever; begins with what is known from before."""
         for module in tuple(self._core.registry.all()):
-            if module.life == "approved":
+            if module.life == "approved" and not self._core.registry.is_shut_out(module):
                 self._publish_availability(module.id, self._core.presence.of(module.id).state)
                 self._changed.add(module.id)
         while True:
@@ -44,16 +44,19 @@ class Outward:
             # Kept in memory alone: after a restart it comes again from the readings on disk.
             self._link.publish(self._topics.of(module_id, words.OUT_STATE), state, retain=True, durable=False)
 
-    def _publish_availability(self, module_id: str, state: str) -> None:
+    def _publish_availability(self, module_id: str, state: str, *, retain: bool = True) -> None:
         payload = _AVAILABILITY.get(state, b"offline")
         topic = self._topics.of(module_id, words.OUT_AVAILABILITY)
-        self._link.publish(topic, payload, retain=True, durable=False)
+        self._link.publish(topic, payload, retain=retain, durable=False)
 
     def _telemetry_changed(self, event: TelemetryChanged) -> None:
         self._changed.add(event.module_id)
 
     def _presence_changed(self, event: PresenceChanged) -> None:
-        self._publish_availability(event.module_id, event.after)
+        # Of one that was revoked nothing is retained; whoever listens hears that it is gone.
+        self._publish_availability(event.module_id, event.after, retain=event.reason != "revoked")
+        if event.after == "online":
+            self._changed.add(event.module_id)
 
     def _event_raised(self, event: ModuleEventRaised) -> None:
         topic = self._topics.event(event.module_id, event.name)

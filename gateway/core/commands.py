@@ -70,6 +70,10 @@ class Commands:
             self._queue(command.module_id).waiting.append(command)
         for command in ended:
             self._queue(command.module_id).recent.append(command)
+        for module_id in [id for id, queue in self._queues.items() if queue.waiting]:
+            # The gateway may have ended between a revocation and the end of what waited.
+            if (module := self._registry.known(module_id)) and self._registry.is_shut_out(module):
+                self._credentials_changed(CredentialsChanged(module_id, "revoked"))
 
     def carry(self, carrier: Carrier) -> None:
         """Add a transport; the first that can deliver does."""
