@@ -28,6 +28,7 @@ FOR_PROGRAMS = (
     "firmware/device/", "gateway/simulator/", "gateway/storage/", "gateway/cli.py", "gateway/control.py",
 )  # fmt: skip
 REFUSALS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+COUNTING = {"ngettext", "plural"}
 SINGLE = {"_", "gettext", "later", *REFUSALS}
 CHOICE_TEXTS = ("group", "label", "hint", "unit")
 PLACEHOLDER = re.compile(r"%\((\w+)\)[a-z]|%%|%")
@@ -91,9 +92,9 @@ def in_python(path: Path, file: str) -> Iterator[Text]:
 
 
 def called(found: Iterable[tuple], file: str) -> Iterator[Text]:
-    for line, _, message, *_ in found:
-        one, many = message[:2] if isinstance(message, tuple) else (message, "")
-        yield Text(one or "", many or "", file, line)
+    for line, name, message, *_ in found:
+        one, many, *_ = (*message, "") if isinstance(message, tuple) else (message, "")
+        yield Text(one or "", (many or "") if name in COUNTING else "", file, line)
 
 
 def in_template(path: Path, file: str) -> Iterator[Text]:
@@ -112,7 +113,7 @@ def in_types(path: Path, file: str) -> Iterator[Text]:
 
     def walk(node: object) -> Iterator[str]:
         if isinstance(node, dict):
-            yield from (text for key, text in node.items() if key == "label" and isinstance(text, str))
+            yield from (text for key, text in node.items() if key in NAMING and isinstance(text, str))
             for inner in node.values():
                 yield from walk(inner)
         elif isinstance(node, list):
@@ -123,6 +124,7 @@ def in_types(path: Path, file: str) -> Iterator[Text]:
         yield Text(text, "", file, 1)
 
 
+NAMING = ("label", "name")
 READERS = {".py": in_python, ".html": in_template, ".js": in_script, ".toml": in_types}
 
 

@@ -71,7 +71,7 @@ class ImageViews:
             serial=image.serial,
             version=image.version,
             type_code=image.type,
-            type_name=module_type(self._firmware.core, image.type).name,
+            type_name=_(module_type(self._firmware.core, image.type).name),
             size=updatewords.size(image.size),
             bytes=image.size,
             digest=image.digest,

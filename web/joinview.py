@@ -21,10 +21,10 @@ def join_view(core: Core) -> JoinView:
     join = core.joining.join
     code = join.type
     is_open = join.is_open(clock.now_ms(), 0 if code is None else code)
-    name = "" if code is None else module_type(core, code).name
+    name = "" if code is None else _(module_type(core, code).name)
     return JoinView(join.mode, is_open, join.until_ms, join.quota_left, name)
 
 
 def join_types(core: Core) -> list[tuple[str, str]]:
     """The choices of a window's type filter."""
-    return [("", _("Any type")), *((str(known.code), known.name) for known in core.types.all())]
+    return [("", _("Any type")), *((str(known.code), _(known.name)) for known in core.types.all())]

@@ -60,7 +60,8 @@ def catalogue(code: str) -> NullTranslations:
 
 def found(text: str) -> str:
     """`text` in the visitor's language, its `%(name)s` still in it."""
-    return str(catalogue(language()).ugettext(text))
+    # To gettext the empty text is the head of the catalogue.
+    return str(catalogue(language()).ugettext(text)) if text else ""
 
 
 def found_of(one: str, many: str, count: int) -> str:

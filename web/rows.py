@@ -8,6 +8,7 @@ from gateway.core.types import ModuleType
 from gateway.core.values import Module
 from web import wording
 from web.listing import owner_names
+from web.language import gettext as _
 from web.views import module_type
 
 MAX_READINGS = 4
@@ -58,7 +59,7 @@ class Rows:
             since_ms=presence.since_ms if approved else module.decided_at_ms or module.created_at_ms,
             last_seen_ms=presence.last_seen_ms,
             unstable=presence.unstable and approved,
-            type_name=kind.name,
+            type_name=_(kind.name),
             group=module.group,
             owner="" if module.owner_id is None else self._owners.get(module.owner_id, str(module.owner_id)),
             readings=self._readings(kind, self._core.telemetry.latest(module.id)),

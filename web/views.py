@@ -81,7 +81,7 @@ def view_of(core: Core, module: Module) -> ModuleView:
         owner_id=module.owner_id,
         life=module.life,
         type_code=module.type,
-        type_name=kind.name,
+        type_name=_(kind.name),
         status=status,
         status_word=wording.status_word(status),
         reason=wording.reason(presence.reason) if approved else module.decision_reason,

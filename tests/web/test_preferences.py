@@ -32,7 +32,7 @@ async def test_what_somebody_likes_is_kept_and_audited(house: House) -> None:
 )
 async def test_what_is_no_choice_is_refused(house: House, wrong: dict[str, str]) -> None:
     browser = await house.browser("user")
-    await browser.refused("/account", "/account/preferences", 422, **wrong)
+    await browser.refused("/account", "/account/preferences", 400, **wrong)
     assert house.core.preferences.of((await house.person("user")).id) == Preference()
 
 

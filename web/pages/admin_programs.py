@@ -20,7 +20,7 @@ async def show(visit: Visit) -> Response:
         owners={user.id: user.username for user in core.accounts.people.all()},
         clients=core.clients.all(),
         bootstrap=[(core.types.get(code), since) for code, since in core.bootstrap.allowed().items()],
-        bootstrap_types=[(known.code, known.name) for known in core.types.all()],
+        bootstrap_types=[(known.code, _(known.name)) for known in core.types.all()],
     )
 
 

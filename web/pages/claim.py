@@ -69,7 +69,7 @@ def _label(visit: Visit, module: Module) -> Label | None:
     if code is None:
         return None
     kind = module_type(visit.site.core, module.type)
-    return Label(module.id, module.name, module.location, kind.name, code)
+    return Label(module.id, module.name, module.location, _(kind.name), code)
 
 
 PAGES = [

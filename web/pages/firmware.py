@@ -45,7 +45,7 @@ async def show(visit: Visit) -> Response:
         jobs_total=len(jobs),
         troubled=troubled(firmware, core.registry.all(), SHOWN_JOBS),
         rollouts=rollout_views(firmware, SHOWN_ROLLOUTS),
-        types=[(kind.code, kind.name) for kind in core.types.all()],
+        types=[(kind.code, _(kind.name)) for kind in core.types.all()],
         policy=signing.policy,
         public_key=signing.public_key,
         keys=sorted(signing.keys.items()),

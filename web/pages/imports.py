@@ -38,7 +38,7 @@ async def show(visit: Visit, **found: Any) -> Response:
         "import.html",
         text=text,
         means=means_words(),
-        types=[(kind.code, kind.name) for kind in core.types.all()],
+        types=[(kind.code, _(kind.name)) for kind in core.types.all()],
         proof=core.decisions.proofs.required,
         chosen=visit.text("means") or "token",
         most=MAX_SHOWN,

@@ -99,7 +99,7 @@ async def show(visit: Visit) -> Response:
         join=join_view(core),
         join_types=join_types(core),
         proof=core.decisions.proofs.required,
-        types=[(kind.code, kind.name) for kind in core.types.all()],
+        types=[(kind.code, _(kind.name)) for kind in core.types.all()],
         images=_images(visit),
     )
 
