@@ -7,8 +7,8 @@ from gateway.core.core import Core
 from gateway.core.types import ModuleType
 from gateway.core.values import Module
 from web import wording
-from web.listing import owner_names
 from web.language import gettext as _
+from web.listing import owner_names
 from web.views import module_type
 
 MAX_READINGS = 4
