@@ -110,8 +110,7 @@ def insert_modules(drafts: Sequence[tuple[Module, Digests]]) -> list[int]:
         return [insert_module(*drafts[0])]
     before = ModuleRow.select(fn.MAX(ModuleRow.number)).scalar() or 0
     insert_all(ModuleRow, [_module_columns(module) | digests.columns() for module, digests in drafts])
-    query = ModuleRow.select(ModuleRow.number, ModuleRow.id).where(ModuleRow.number > before).tuples()
-    numbers = {id: int(number) for number, id in query}
+    numbers = {row.id: int(row.number) for row in ModuleRow.select().where(ModuleRow.number > before)}
     return [numbers[module.id] for module, _ in drafts]
 
 

@@ -5,18 +5,24 @@ from collections import Counter
 from starlette.responses import Response
 
 from gateway.core import clock
+from gateway.core.core import Core
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.values import Module
 from web import wording
 from web.access import Access
+from web.alertview import alert_view
+from web.healthview import health
 from web.jobview import JobView, troubled
 from web.joinview import join_types, join_view
+from web.language import gettext as _
+from web.language import told
 from web.notices import Notice
 from web.pages.login import own_path
 from web.pages.table import Page
 from web.pages.waiting import waiting_items
+from web.pulseview import plots
 from web.rolloutview import RolloutView, rollout_views
-from web.views import view_of, visible
+from web.views import ModuleView, view_of, visible
 from web.visit import Visit
 
 SHOWN = 6
@@ -24,6 +30,8 @@ SHOWN = 6
 NEWS_MS = 7 * 86400 * 1000
 _ALWAYS_COUNTED = ("online", "offline", "pending")
 _ATTENTION = ("offline", "unknown")
+# Alerts about these have lists of their own on the page.
+_SHOWN_BELOW = ("waiting", "update", "rollout")
 
 
 async def show(visit: Visit) -> Response:
@@ -31,22 +39,34 @@ async def show(visit: Visit) -> Response:
     modules = list(visible(core, visit.person))
     counted = Counter(core.status(module) for module in modules)
     statuses = [s for s in wording.STATUS_WORDS if counted[s] or s in _ALWAYS_COUNTED]
-    now_ms = clock.now_ms()
-    odd = [m for m in modules if core.status(m) in _ATTENTION or core.presence.of(m.id).unstable]
-    recent = [m for m in odd if now_ms - core.presence.of(m.id).since_ms < NEWS_MS]
-    recent.sort(key=lambda module: -core.presence.of(module.id).since_ms)
+    alerts = core.alerting.book.open_to(visit.person)
     return visit.page(
         "dashboard.html",
         total=len(modules),
-        counts=[(status, wording.STATUS_WORDS[status], counted[status]) for status in statuses],
+        counts=[(status, wording.status_word(status), counted[status]) for status in statuses],
+        alerts=[alert_view(core, alert) for alert in alerts if alert.kind not in _SHOWN_BELOW][:SHOWN],
+        alerts_total=len(alerts),
         waiting=waiting_items(core, visit.person)[:SHOWN] if visit.manages else [],
-        attention=[view_of(core, module) for module in recent[:SHOWN]],
+        attention=_attention(core, modules, {alert.module_number for alert in alerts}),
         updates=_updates(visit, modules),
         rollouts=_rollouts(visit),
+        plots=plots(core.pulse.samples()) if visit.manages else [],
+        parts=await health(visit.site) if visit.manages else [],
         join=join_view(core),
         join_types=join_types(core),
         example=_example(visit),
     )
+
+
+def _attention(core: Core, modules: list[Module], alerted: set[int | None]) -> list[ModuleView]:
+    """Modules that went or waver, the latest first; what an alert says already is not said again."""
+    now_ms = clock.now_ms()
+    odd = [m for m in modules if core.status(m) in _ATTENTION or core.presence.of(m.id).unstable]
+    recent = [
+        m for m in odd if m.number not in alerted and now_ms - core.presence.of(m.id).since_ms < NEWS_MS
+    ]
+    recent.sort(key=lambda module: -core.presence.of(module.id).since_ms)
+    return [view_of(core, module) for module in recent[:SHOWN]]
 
 
 def _updates(visit: Visit, modules: list[Module]) -> list[JobView]:
@@ -75,11 +95,11 @@ async def set_join(visit: Visit) -> Response:
             quota=_number(visit, "quota") or 20,
         )
     except GatewayError as error:
-        return visit.go(own_path(visit.text("back")), Notice(error.message, "bad"))
+        return visit.go(own_path(visit.text("back")), Notice(str(told(error.message)), "bad"))
     said = {
-        "window": "The window is open.",
-        "open": "Newcomers may ask at any time.",
-        "closed": "Newcomers are turned away.",
+        "window": _("The window is open."),
+        "open": _("Newcomers may ask at any time."),
+        "closed": _("Newcomers are turned away."),
     }
     return visit.go(own_path(visit.text("back")), Notice(said[join.mode]))
 
