@@ -39,7 +39,8 @@ class Outward:
             await asyncio.sleep(PERIOD_S)
 
     def _publish_state(self, module_id: str) -> None:
-        if self._core.registry.known(module_id) is not None:
+        module = self._core.registry.known(module_id)
+        if module is not None and not self._core.registry.is_shut_out(module):
             state = msgspec.json.encode(self._core.telemetry.latest(module_id))
             # Kept in memory alone: after a restart it comes again from the readings on disk.
             self._link.publish(self._topics.of(module_id, words.OUT_STATE), state, retain=True, durable=False)
