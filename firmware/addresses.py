@@ -84,7 +84,7 @@ class Addresses:
         if not self.http_port:
             return Address("", f"The port of the gateway is not known. {_SET}")
         problem = self._problem(address, module)
-        scheme = "https" if self._settings.tls_cert else "http"
+        scheme = "http" if self._settings.tls_mode == "off" else "https"
         host = f"[{address}]" if address.version == 6 else str(address)
         return Address("" if problem else f"{scheme}://{host}:{self.http_port}", problem)
 

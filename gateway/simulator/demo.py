@@ -132,9 +132,10 @@ def place(settings: Settings, port: int) -> Place:
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     """Trust the gateway's own certificate, whatever name it was made for."""
-    if settings.tls_cert is None:
+    if settings.tls_mode == "off":
         return None
-    context = ssl.create_default_context(cafile=settings.tls_cert)
+    own = settings.data / "tls" / "ca.pem"
+    context = ssl.create_default_context(cafile=own if settings.tls_mode == "own" else settings.tls_cert)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
         role_names=rolewords.names(),
         mqtt_host=visit.request.url.hostname or "",
         mqtt_port=core.settings.mqtt_port,
-        tls=core.settings.tls_cert is not None,
+        tls=core.settings.tls_mode != "off",
     )
 
 
