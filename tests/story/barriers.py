@@ -30,12 +30,12 @@ def barriers(page: Page) -> Iterator[str]:
             yield f"{name}: too small to be hit: {small}"
         page.evaluate("document.documentElement.dataset.theme = 'light'")
         yield from found(page, f"{name}, light", {"type": "tag", "values": RULES})
+        # The other theme has other colours and nothing else.
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         yield from found(page, f"{name}, dark", {"type": "rule", "values": ["color-contrast"]})
 
 
 def found(page: Page, where: str, only: dict[str, object]) -> Iterator[str]:
-    # What is being shown with a short play of colours is looked at when that is over.
     options = {"runOnly": only, "resultTypes": ["violations"]}
     answer = page.evaluate("(options) => axe.run(document, options)", options)
     for violation in answer["violations"]:

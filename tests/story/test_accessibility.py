@@ -18,7 +18,7 @@ IMAGE = b"an image of some kind " * 2000
 # Asked for without a log-in.
 OUTSIDE = ["/login", "/sign-up", "/setup", "/nowhere", "/api/docs"]
 # What is no page: files, parts of pages.
-NO_PAGE = re.compile(r"\.(csv|json|html|pem|bin|zip)$|/labels$|download")
+NO_PAGE = re.compile(r"\.(csv|json|html|pem|bin|zip)$|/export$|download")
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,8 @@ def test_a_page_in_french_brings_the_texts_of_its_scripts(gateway: GatewayProces
         page.locator("[name=username]").fill(ADMIN)
         page.locator("[name=password]").fill(gateway.password)
         page.locator("button.main").click()
+        expect(page.get_by_role("heading", name="Tableau de bord")).to_be_visible()
+        page.wait_for_function("document.cookie.includes('passerelle_zone')")
         page.goto("/modules")
         said = page.evaluate("import('/static/language.js').then(({ t }) => t('Online'))")
         assert said == "En ligne"

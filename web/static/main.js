@@ -61,7 +61,13 @@ onSwap(() => {
     startModules();
   }
 });
-addEventListener("popstate", () => location.reload());
+// Back and forward ask for their page; a place within this one is no other page.
+const here = () => location.pathname + location.search;
+let shown = here();
+document.addEventListener("click", () => { shown = here(); }, true);
+addEventListener("popstate", () => {
+  if (here() !== shown) location.reload();
+});
 
 startClock(() => refresh(1500));
 enhanceForms();
