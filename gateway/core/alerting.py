@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from gateway.core.alert_rules import AlertRules
-from gateway.core.alert_values import Alert
+from gateway.core.alert_values import SEVERITIES, Alert
 from gateway.core.alerts import Alerts
 from gateway.core.channels import Channels
 from gateway.core.choices import Choices
@@ -55,8 +55,8 @@ class Alerting:
             part.tick()
 
     def open_alerts(self, visitor: Principal) -> list[Alert]:
-        """What needs somebody now, as far as this visitor may know: the newest first."""
-        return self.book.open_to(visitor)
+        """What needs somebody now, as far as this visitor may know: the urgent first, then the newest."""
+        return sorted(self.book.open_to(visitor), key=lambda alert: SEVERITIES.index(alert.severity))
 
 
 def make_alerting(

@@ -46,4 +46,6 @@ def _reason(error: Exception) -> str:
     text = f"{type(error).__name__} {error} {cause}".lower()
     if "certificate" in text:
         return Said("its certificate is not trusted")
+    if ("name" in text and "known" in text) or "resolution" in text:
+        return Said("its name is not known")
     return Said("connection refused") if "refused" in text else type(error).__name__

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import smtplib
+import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
@@ -67,6 +68,8 @@ def _deliver(target: Target, password: str, letter: EmailMessage) -> None:
         raise Undelivered("The mail server did not answer in time.") from None
     except ssl.SSLError:
         raise Undelivered("The mail server's certificate is not trusted.") from None
+    except socket.gaierror:
+        raise Undelivered("The mail server's name is not known.") from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         reason = type(error).__name__
         raise Undelivered("The mail server cannot be used (%(reason)s).", reason=reason) from None

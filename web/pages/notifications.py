@@ -12,7 +12,7 @@ from web.notices import Notice
 from web.pages.table import Page
 from web.visit import Visit
 
-SHOWN = 50
+SHOWN, MOST_OPEN = 50, 200
 MOST_DIGITS = 15
 
 
@@ -20,10 +20,12 @@ async def show(visit: Visit) -> Response:
     core, book = visit.site.core, visit.site.core.alerting.book
     seen = book.seen.get(visit.person.id, 0)
     before = _number(visit.query("before")) or book.newest + 1
+    open_alerts = core.alerting.open_alerts(visit.person)
     past = book.past(visit.person, before, SHOWN + 1)
     return visit.page(
         "notifications.html",
-        open_alerts=[alert_view(core, alert, seen) for alert in book.open_to(visit.person)],
+        open_alerts=[alert_view(core, alert, seen) for alert in open_alerts[:MOST_OPEN]],
+        more_open=max(0, len(open_alerts) - MOST_OPEN),
         past_alerts=[alert_view(core, alert, seen) for alert in past[:SHOWN]],
         earlier=past[SHOWN - 1].id if len(past) > SHOWN else None,
         newest=book.newest,
