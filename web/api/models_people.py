@@ -51,6 +51,15 @@ class UserDetail(UserOut):
     second_factor: bool
     sessions: int = Field(description="How many are live")
     tokens: int = Field(description="How many of one's own making")
+    groups: list[str]
+    acts: bool
+
+
+class ScopeIn(Model):
+    """A user sees these groups beside his own modules; a technician looks after no others."""
+
+    groups: list[str] = Field(default_factory=list, max_length=50)
+    acts: bool = Field(True, description="False: a user who may look and nothing else")
 
 
 class OwnPatch(Model):

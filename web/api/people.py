@@ -16,7 +16,7 @@ from web.api.models import (
     UserPage,
     UserPatch,
 )
-from web.api.models_people import Ended, EverywhereQuery, ServiceRights, UserDetail
+from web.api.models_people import Ended, EverywhereQuery, ScopeIn, ServiceRights, UserDetail
 from web.api.paging import PageQuery, page, whole
 from web.api.table import Call, Nothing, Operation
 from web.serviceview import service_view
@@ -82,7 +82,15 @@ async def user(call: Call) -> Any:
         "second_factor": accounts.factors.is_on(found.id),
         "sessions": len(accounts.sessions.living(found.id)),
         "tokens": len(accounts.tokens.of(found.id)),
+        "groups": sorted(found.groups),
+        "acts": found.acts,
     }
+
+
+async def set_scope(call: Call) -> Any:
+    people, wanted = call.visit.site.core.accounts.people, call.body
+    await people.set_scope(call.path["user"], wanted.groups, wanted.acts, call.visit.person)
+    return await user(call)
 
 
 async def end_sessions(call: Call) -> Any:
@@ -131,6 +139,8 @@ OPERATIONS = [
     Operation("PATCH", "/users/{user:int}", change_user, Access.ADMINISTER, "Change role, lock, rename", TAG,
               reply=UserOut, body=UserPatch, errors=(409,)),
     Operation("GET", "/users/{user:int}", user, Access.ADMINISTER, "One person", TAG, reply=UserDetail),
+    Operation("PUT", "/users/{user:int}/scope", set_scope, Access.ADMINISTER,
+              "Which groups of modules somebody reaches", TAG, reply=UserDetail, body=ScopeIn, errors=(409,)),
     Operation("DELETE", "/users/{user:int}/sessions", end_sessions, Access.ADMINISTER,
               "Log somebody out everywhere", TAG, reply=Ended, query=EverywhereQuery),
     Operation("DELETE", "/users/{user:int}/second-factor", remove_second_factor, Access.ADMINISTER,

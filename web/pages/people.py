@@ -108,8 +108,16 @@ async def reset_factor(visit: Visit) -> Notice:
     )
 
 
+async def change_scope(visit: Visit) -> Notice:
+    user, groups = _user(visit), visit.text("groups").split(",")
+    acts = visit.text("acts") == "yes"
+    await visit.site.core.accounts.people.set_scope(user.id, groups, acts, visit.person)
+    return Notice(_("What %(name)s reaches was saved; all sessions have ended.", name=user.username))
+
+
 _CHANGES: dict[str, Action] = {
-    "role": change_role, "lock": lock, "unlock": unlock, "sessions": end_sessions, "factor": reset_factor,
+    "role": change_role, "scope": change_scope, "lock": lock, "unlock": unlock, "sessions": end_sessions,
+    "factor": reset_factor,
 }  # fmt: skip
 
 
