@@ -6,13 +6,18 @@ WIDTH, HEIGHT = 360, 60
 EDGE = 3
 
 
-def path(values: Sequence[float]) -> str:
-    """An SVG path through `values` in a box of WIDTH by HEIGHT, from zero at its foot; empty for nothing."""
-    if len(values) < 2:
+def path(values: Sequence[float], places: int) -> str:
+    """An SVG path through the last `places` values in a box of WIDTH by HEIGHT, from zero at its foot.
+
+    The newest stands at the right edge; where there are fewer, the left stays empty. Empty for less than two.
+    """
+    shown = values[-places:]
+    if len(shown) < 2:
         return ""
-    most = max(*values, 1e-9)
-    across, up = WIDTH / (len(values) - 1), HEIGHT - 2 * EDGE
+    most = max(*shown, 1e-9)
+    across, up, first = WIDTH / (places - 1), HEIGHT - 2 * EDGE, places - len(shown)
     points = (
-        f"{index * across:.1f} {HEIGHT - EDGE - value / most * up:.1f}" for index, value in enumerate(values)
+        f"{(first + index) * across:.1f} {HEIGHT - EDGE - value / most * up:.1f}"
+        for index, value in enumerate(shown)
     )
     return "M" + "L".join(points)

@@ -54,9 +54,7 @@ async def download(visit: Visit) -> Response:
 async def _streamed(visit: Visit, passphrase: str) -> Response:
     """The backup is ready to leave before the answer begins, so that a refusal can still be said."""
     async with AsyncExitStack() as opening:
-        pieces = await opening.enter_async_context(
-            visit.site.roof.backups.streamed(passphrase, visit.person)
-        )
+        pieces = await opening.enter_async_context(visit.site.roof.backups.streamed(passphrase, visit.person))
         held = opening.pop_all()
     name = f"passerelle-{datetime.now(UTC):%Y%m%d-%H%M}.backup"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from gateway.core import clock
 from gateway.core.core import Core
+from gateway.core.pulse import KEPT
 from gateway.storage.models import proxy
 from web import sparkline, wording
 from web.access import Access
@@ -61,7 +62,9 @@ def _plots(core: Core) -> list[tuple[str, str, str]]:
         (_("Readings a second"), [sample.readings for sample in samples]),
         (_("Modules online"), [float(sample.online) for sample in samples]),
     )
-    return [(title, f"{values[-1]:.1f}".removesuffix(".0"), sparkline.path(values)) for title, values in rows]
+    return [
+        (title, wording.number(round(values[-1], 1)), sparkline.path(values, KEPT)) for title, values in rows
+    ]
 
 
 async def _busiest(core: Core) -> list[tuple[str, str, int]]:
