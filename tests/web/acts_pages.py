@@ -240,7 +240,7 @@ NONE = {
     "POST /rollouts/{number:int}/retry": "needs updates that failed; rollout.retry (tests/firmware)",
     "POST /rollouts/{number:int}/revert": "needs modules that run the image; rollout.revert (tests/firmware)",
     "POST /account/second-factor": "offers a secret that counts for nothing until it is confirmed",
-    "POST /account/second-factor/confirm": "needs an app's code; user.second_factor_on (test_accounts_factor)",
+    "POST /account/second-factor/confirm": "needs a code of an app; see test_accounts_factor",
     "POST /account/second-factor/codes": "needs a second factor; user.recovery_codes (test_accounts_factor)",
     "POST /account/second-factor/off": "needs a second factor; user.second_factor_off (test_accounts_factor)",
 }
