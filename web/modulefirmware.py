@@ -17,8 +17,8 @@ MAX_IMAGES = 100
 
 @dataclass(frozen=True, slots=True)
 class FirmwareCard:
-    """`current` is proved or checked, `says` what it said last where that is another; `ways` and `address`:
-    how it can fetch an image."""
+    """`current` is proved or checked, `says` what it said last where that is another; `ways`: how it can
+    fetch an image; `problem` and `unreachable`: why it cannot, as sentences."""
 
     current: str
     version: str
@@ -32,6 +32,7 @@ class FirmwareCard:
     others: tuple[Choice, ...]
     ways: str
     problem: str
+    unreachable: str
 
 
 async def firmware_card(visit: Visit, module: Module) -> FirmwareCard:
@@ -57,6 +58,7 @@ async def firmware_card(visit: Visit, module: Module) -> FirmwareCard:
         others=tuple(others[:MAX_OTHERS]),
         ways=_ways(firmware, module),
         problem=firmware.addresses.advertised(module).problem if visit.manages else "",
+        unreachable=_unreachable(firmware, module),
     )
 
 
@@ -73,6 +75,14 @@ def _choices(firmware: Firmware, module: Module) -> tuple[list[Choice], list[Cho
     """The newest images of its type, apart by whether they fit."""
     own = [image for image in firmware.images.all() if image.type == module.type]
     return choices(firmware, ((image, module) for image in own[:MAX_IMAGES]))
+
+
+def _unreachable(firmware: Firmware, module: Module) -> str:
+    """Why no offer gets to it, as long as it is connected over something else than MQTT."""
+    sessions = firmware.core.presence.of(module.id).sessions
+    if not sessions or "mqtt" in sessions:
+        return ""
+    return _("Updates are offered over MQTT, and it is connected over something else: no offer reaches it.")
 
 
 def _ways(firmware: Firmware, module: Module) -> str:

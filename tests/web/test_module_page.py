@@ -1,10 +1,15 @@
 """What a module's page shows, from parts that are all real."""
 
+from time import perf_counter
+
 import pytest
 
+from gateway.core.command_records import insert_command
 from gateway.core.events import FirmwareJobChanged
+from gateway.core.values import Command
 from tests.web.house import House
 from tests.web.reader import Page
+from web.modulenews import MOMENTS
 
 pytestmark = pytest.mark.anyio
 
@@ -156,3 +161,43 @@ async def test_the_same_over_rest(house: House) -> None:
     assert (stay["state"], stay["reason"], stay["until"]) == ("online", "hello", None)
     for bad in ("timeline?kind=x", "timeline?cursor=x", "log?level=fatal", "log?cursor=YWJj"):
         await program.call("GET", f"/modules/A-1/{bad}", 400)
+
+
+async def test_the_card_says_why_no_offer_reaches_a_module_of_another_dialect(house: House) -> None:
+    module = await house.module("A-1")
+    browser = await house.browser("technician")
+    for session, expected in (("esp32 1", True), ("mqtt", False)):
+        house.core.presence.session_opened(module, session)
+        page = await browser.page("/modules/A-1")
+        assert ("no offer reaches it" in page.text) is expected
+    assert "Connected over MQTT, WebSocket" in page.text
+
+
+async def test_the_page_of_a_busy_module_is_quick(house: House) -> None:
+    """Two hundred keys, a thousand commands, five thousand moments: the page stays bounded."""
+    module = await house.module("A-1")
+    core, admin = house.core, await house.person("admin")
+    for part in range(4):
+        core.telemetry.report(module, {f"key_{part}_{number}": number for number in range(50)})
+    await core.store.run(lambda: [insert_command(module.number, old_command(n)) for n in range(1000)])
+    await core.desired.set("A-1", {f"s{number}": number for number in range(60)}, 0, admin)
+    for number in range(5000):
+        core.timeline.note("A-1", "change", "renamed", "ann", before=str(number), after=str(number + 1))
+    browser = await house.browser("technician")
+    page = await browser.page("/modules/A-1")
+    assert sum(at.get("class") == "age" for _, at in page.elements) == 200
+    assert page.text.count("Renamed from") == MOMENTS
+    taken = []
+    for _ in range(10):
+        began = perf_counter()
+        await browser.http.get("/modules/A-1")
+        taken.append(perf_counter() - began)
+    # 30 ms on an idle machine; the bench says it exactly.
+    assert min(taken) < 0.5
+
+
+def old_command(number: int) -> Command:
+    return Command(
+        id=f"c{number}", module_id="A-1", name="set", params={"values": {"a": number}}, status="done",
+        created_at_ms=number, expires_at_ms=None, by="ann", history=(("queued", number), ("done", number)),
+    )  # fmt: skip

@@ -48,7 +48,7 @@ async def show(visit: Visit) -> Response:
         log_view(visit, module),
     )
     view, values, settings = view_of(core, module), values_view(core, module), settings_view(core, module)
-    return visit.page(
+    return await visit.long_page(
         "module.html",
         view=view,
         values=values,

@@ -3,6 +3,7 @@
 import { setTime } from "./ages.js";
 import { onSocket, onValues, watchedModules } from "./live.js";
 import { onSwap } from "./swap.js";
+import { shown, within } from "./words.js";
 
 const WIDE = matchMedia("(min-width: 56.01rem)");
 const NEWS_EVERY_MS = 1000;
@@ -34,14 +35,17 @@ function touched(event) {
   if (summary) open.set(summary.parentElement.id, !summary.parentElement.open);
 }
 
+// The stream tells values, not their times; one that is another than before has just come.
 function showAges(id, telemetry) {
   const now = Date.now();
   for (const place of document.querySelectorAll(`dl.values[data-module="${CSS.escape(id)}"]`)) {
     for (const age of place.querySelectorAll("[data-age-of]")) {
-      if (!Object.hasOwn(telemetry, age.dataset.ageOf)) continue;
+      const tile = age.closest(".value");
+      const value = within(telemetry, age.dataset.ageOf);
+      if (value === undefined || tile.querySelector("[data-key]").textContent === shown(value)) continue;
       setTime(age.querySelector("time"), now);
       age.querySelector(".old-mark")?.remove();
-      age.closest(".value").classList.remove("old");
+      tile.classList.remove("old");
     }
   }
 }
