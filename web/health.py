@@ -51,6 +51,12 @@ class Figures(Collector):
                 "Audit rows that their receiver has not got.",
                 core.audit.lines_waiting,
             )
+        if certificate := self._site.roof.certificates.current:
+            yield GaugeMetricFamily(
+                "passerelle_certificate_ends_seconds",
+                "When the certificate ends, in seconds since 1970.",
+                certificate.ends_at_ms / 1000,
+            )
         yield from self._of_updates()
         for name, count in self._site.roof.mqtt_counts().items():
             what = f"MQTT: {name.replace('_', ' ')}."

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -17,6 +18,7 @@ from gateway.backup.restoring import restore
 from gateway.backup.sealing import Opened, sealed
 from gateway.control import UNDER_WAY, lock, perform
 from gateway.core.backups import last_backup
+from gateway.core.core import open_core
 from gateway.core.errors import Conflict, Invalid, Unavailable
 from gateway.core.rights import ModuleIdentity, Role
 from gateway.settings import Settings
@@ -129,6 +131,46 @@ async def test_no_gateway_may_run_on_it_nor_start_on_half_of_it(tmp_path: Path) 
         await perform(at(tmp_path / "new"), "audit.verify")
     await restore(at(tmp_path / "new"), tmp_path / "b", PASSPHRASE, force=True)
     assert (await perform(at(tmp_path / "new"), "audit.verify"))["whole"]
+
+
+async def test_cut_short_while_it_takes_its_place_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(tmp_path / "old", tmp_path / "b")
+    async with open_heart(tmp_path / "new") as core:
+        await approved(core, "OTHER-1")
+    move, moved = shutil.move, []
+
+    def fails_in_the_middle(source: Path, target: Path) -> None:
+        moved.append(source)
+        if len(moved) > 3:
+            raise OSError(28, "No space left on device", str(source))
+        move(source, target)
+
+    with monkeypatch.context() as broken, pytest.raises(Unavailable, match="No space left"):
+        broken.setattr(shutil, "move", fails_in_the_middle)
+        await restore(at(tmp_path / "new"), tmp_path / "b", PASSPHRASE, force=True)
+    with pytest.raises(Invalid, match="cut short"):
+        lock(at(tmp_path / "new"))
+    await restore(at(tmp_path / "new"), tmp_path / "b", PASSPHRASE, force=True)
+    async with open_heart(tmp_path / "new") as core:
+        assert [module.id for module in core.registry.all()] == ["MC-1"]
+
+
+async def test_a_database_of_another_folder_goes_there(tmp_path: Path) -> None:
+    await made(tmp_path / "old", tmp_path / "b")
+    place = {"secret_key": KEY, "database_url": f"sqlite:///{tmp_path / 'disk' / 'house.db'}"}
+    new = Settings(data=tmp_path / "new", **place)
+    await restore(new, tmp_path / "b", PASSPHRASE)
+    assert (tmp_path / "disk" / "house.db").is_file()
+    assert "passerelle.db" not in listed(tmp_path / "new")
+    async with open_core(new) as core:
+        assert [module.id for module in core.registry.all()] == ["MC-1"]
+        await BackupMaker(core).to_file(tmp_path / "again", PASSPHRASE, ADMIN)
+    with pytest.raises(Conflict, match=r"house\.db|audit|secret"):
+        await restore(new, tmp_path / "again", PASSPHRASE)
+    restored = await restore(new, tmp_path / "again", PASSPHRASE, force=True)
+    assert "house.db" in listed(Path(restored.kept))
 
 
 def repacked(file: Path, change: str) -> bytes:

@@ -46,6 +46,7 @@ def test_web_and_mqtt_are_encrypted_and_follow_a_new_certificate(tmp_path: Path)
             ca = client.get("/ca.pem")
             assert ca.content == (gateway.data / "tls" / "ca.pem").read_bytes()
             assert "PRIVATE" not in ca.text
+            assert "passerelle_certificate_ends_seconds 1" in client.get("/metrics").text
         assert mqtt_hears(gateway) == "Success"
 
         before = shown(gateway)
