@@ -88,6 +88,7 @@ TABS = {
     "system:maintenance": lambda actor, *_: bool(actor.roles()),
     "system:alert": _admin,
     "module:command:updated": _sees,
+    "module:timeline:updated": _sees,
     # Not of the documents: what our own pages for those who manage modules are told.
     "join:changed": lambda actor, *_: actor.is_staff(),
     "waiting:changed": lambda actor, *_: actor.is_staff(),
