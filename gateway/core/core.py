@@ -180,17 +180,9 @@ def _build(settings: Settings, store: Store) -> Core:
     clients = Clients(store, hub, joining, accounts.people, rate_limits=settings.rate_limits)
     mailbox = Mailbox(store, hub)
     return Core(
-        settings=settings,
-        store=store,
-        hub=hub,
-        choices=choices,
-        types=types,
+        settings=settings, store=store, hub=hub, choices=choices, types=types,
         own_types=OwnTypes(store, hub, types, registry),
-        registry=registry,
-        joining=joining,
-        bootstrap=bootstrap,
-        enrolment=enrolment,
-        decisions=decisions,
+        registry=registry, joining=joining, bootstrap=bootstrap, enrolment=enrolment, decisions=decisions,
         devices=Devices(registry, decisions, enrolment, bootstrap, hub),
         ownership=Ownership(store, hub, registry, settings.signing_key(), rate_limits=settings.rate_limits),
         presence=presence,
@@ -201,18 +193,16 @@ def _build(settings: Settings, store: Store) -> Core:
         commands=Commands(store, hub, registry, types),
         desired=Desired(store, hub, registry),
         standing=Standing(store, hub, registry, types),
-        maintenance=accounts.maintenance,
-        accounts=accounts,
+        accounts=accounts, maintenance=accounts.maintenance,
         preferences=Preferences(store, hub),
         services=Services(store, hub),
-        clients=clients,
-        mailbox=mailbox,
+        clients=clients, mailbox=mailbox,
         instance=Instance(clients, mailbox, registry, enrolment, presence, rate_limits=settings.rate_limits),
         audit=_audit(settings, store),
         timeline=_timeline(store, hub, registry),
         device_log=DeviceLog(store, hub, registry),
         pulse=_pulse(registry, presence, telemetry),
-    )
+    )  # fmt: skip
 
 
 def _pulse(registry: Registry, presence: PresenceBook, telemetry: Telemetry) -> Pulse:
