@@ -22,7 +22,7 @@ MOST_GONE = 10_000
 # Stand among telemetry keys, which have no blanks.
 FACTS = "the facts"
 GONE = "it is gone"
-_FACTS = ("name", "location", "type", "owner_id", "status", "reason", "since", "unstable")
+_FACTS = ("name", "location", "group", "type", "owner_id", "status", "reason", "since", "unstable")
 Changes = dict[str, Any]
 
 

@@ -188,7 +188,6 @@ export async function startModules() {
   table.classList.add("virtual");
   // From here on the list looks after itself.
   table.closest("[data-refresh]")?.removeAttribute("data-refresh");
-  document.querySelector('[data-refresh="modules-count"]')?.setAttribute("data-held", "");
   document.querySelector("[data-pages]")?.setAttribute("hidden", "");
   list = made;
   const height = table.tBodies[0].rows[0]?.getBoundingClientRect().height ?? 60;

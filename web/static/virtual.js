@@ -249,6 +249,7 @@ export class VirtualList {
     this.generation += 1;
     for (const timer of this.asked.values()) clearTimeout(timer);
     this.asked.clear();
+    if (toTop && this.top() < scrollY) scrollTo({ top: Math.max(0, this.top() - 160) });
     const { generation, chunks, byId } = this;
     const [first, last] = this.ready ? this.range() : [0, 1];
     this.chunks = new Map();
@@ -267,7 +268,6 @@ export class VirtualList {
       const data = this.at(index);
       if (data) this.show(row, data);
     }
-    if (toTop && this.top() < scrollY) scrollTo({ top: Math.max(0, this.top() - 160) });
     this.draw();
     return true;
   }
