@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.core.audit import Audit
 from gateway.core.audit_rows import Wanted
 from web import csvs, wording
+from web.language import gettext as _
 
 HEAD = ("number", "time", "level", "who", "role", "action", "subject", "address", "details")
 ROWS_AT_ONCE = 1000
@@ -42,6 +43,8 @@ def changes(details: dict[str, Any]) -> list[Change]:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return _("none")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -16,8 +16,6 @@ def cell(value: Any) -> Any:
     """Numbers as they are, all else as text; text that a spreadsheet would compute gets an apostrophe."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    if value is None:
-        return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"'{text}" if text.startswith(_FORMULA) else text
 

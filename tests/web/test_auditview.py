@@ -11,7 +11,7 @@ from web.auditview import Change, changes
     ({"name": "M", "group": "", "before": {"name": "Old"}}, [("name", "M", "Old"), ("group", "", None)]),
     ({"a.b": {"before": 7, "after": 14}}, [("a.b", "14", "7")]),
     ({"before": {"x": 1, "gone": "é"}, "after": {"x": 2, "y": [1]}}, [
-        ("x", "2", "1"), ("y", "[1]", None), ("gone", "null", "é"),
+        ("x", "2", "1"), ("y", "[1]", None), ("gone", "none", "é"),
     ]),
     ({"before": "kitchen", "after": "cellar"}, [("before", "kitchen", None), ("after", "cellar", None)]),
     ({"before": {}, "after": {}}, [("after", "{}", None)]),

@@ -1,7 +1,5 @@
 """Readings back out: as JSON, or streamed as CSV or JSON lines."""
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -15,7 +13,7 @@ from gateway.core.core import Core
 from gateway.core.errors import Invalid
 from gateway.core.history import DAY_MS, MAX_POINTS, Point
 from gateway.core.types import NAME
-from web import wording
+from web import csvs, wording
 from web.access import Access
 from web.api.models import Points
 from web.api.modules import asked
@@ -24,7 +22,6 @@ from web.api.table import Call, Model, Operation
 
 TAG = "Telemetry"
 ALL = "*"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _FROM = "UTC ms; a day ago unless told"
 
 
@@ -118,18 +115,11 @@ async def _parts(
 
 
 def _csv_of_one(key: str, points: list[Point]) -> str:
-    return _lines([wording.iso(ts_ms), _cell(value)] for ts_ms, value in points)
+    return csvs.lines((wording.iso(ts_ms), value) for ts_ms, value in points)
 
 
 def _csv_of_many(key: str, points: list[Point]) -> str:
-    name = _cell(key)
-    return _lines([wording.iso(ts_ms), name, _cell(value)] for ts_ms, value in points)
-
-
-def _lines(rows: Any) -> str:
-    lines = io.StringIO()
-    csv.writer(lines).writerows(rows)
-    return lines.getvalue()
+    return csvs.lines((wording.iso(ts_ms), key, value) for ts_ms, value in points)
 
 
 def _json_lines(key: str, points: list[Point]) -> str:
@@ -138,14 +128,6 @@ def _json_lines(key: str, points: list[Point]) -> str:
         encode({"time": wording.iso(ts_ms), "ts": ts_ms, "key": key, "value": value}) + "\n"
         for ts_ms, value in points
     )
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 OPERATIONS = [
