@@ -76,7 +76,7 @@ def _announce(served: Starlette, more: Sequence[str] = ()) -> None:
     out.print(f"Passerelle is at {settings.url}  (MQTT on port {gateway.link.ports[0]})", markup=False)
     if secret := gateway.core.accounts.setup_secret:
         out.print("Make the first account here (the link works once, until the next start):", markup=False)
-        out.print(f"  {settings.url}/setup?secret={secret}", markup=False)
+        out.print(f"  {settings.url}/setup#secret={secret}", markup=False)
     for line in more:
         out.print(line, markup=False)
     out.file.flush()
@@ -119,6 +119,12 @@ def user_add(
     """Add a person; works while the gateway runs and while it does not."""
     password = sys.stdin.readline().rstrip("\n") if password_stdin else _typed_password()
     _show(_perform("user.add", username=name, role=role, password=password), as_json)
+
+
+@user_app.command("reset-second-factor")
+def user_reset_second_factor(name: str, as_json: AsJson = False) -> None:
+    """Let somebody who has lost phone and recovery codes log in by password alone."""
+    _show(_perform("user.reset_second_factor", username=name), as_json)
 
 
 def _typed_password() -> str:

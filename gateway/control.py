@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.backup.making import BackupMaker
 from gateway.core.core import Core, open_core
-from gateway.core.errors import GatewayError, Invalid
+from gateway.core.errors import GatewayError, Invalid, NotFound
 from gateway.core.rights import Role
 from gateway.settings import Settings
 
@@ -38,6 +38,14 @@ async def add_user(core: Core, username: str, role: str, password: str) -> Any:
         raise Invalid("A role is one of %(role)s.", role=", ".join(Role)) from None
     user = await core.accounts.people.add(username, password, chosen, BY)
     return {"id": user.id, "username": user.username, "role": user.role}
+
+
+async def reset_second_factor(core: Core, username: str) -> Any:
+    user = core.accounts.people.named(username)
+    if user is None:
+        raise NotFound("There is no user %(username)r.", username=username[:64])
+    await core.accounts.factors.remove(user.id, user.username, BY)
+    return {"id": user.id, "username": user.username}
 
 
 async def import_modules(core: Core, rows: list[dict[str, Any]]) -> Any:
@@ -63,6 +71,7 @@ async def make_backup(core: Core, file: str, passphrase: str) -> Any:
 OPERATIONS: dict[str, Operation] = {
     "backup": make_backup,
     "user.add": add_user,
+    "user.reset_second_factor": reset_second_factor,
     "module.import": import_modules,
     "audit.verify": verify_audit,
     "audit.accept": accept_audit,

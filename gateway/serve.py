@@ -44,7 +44,7 @@ def serve(settings: Settings, app: Starlette, announce: Announce) -> bool:
             port=settings.http_port,
             http=PatientHttp,
             lifespan="on",
-            # Its access log would hold query strings, and with them the set-up secret.
+            # Its access log would hold query strings, which may hold what people search for.
             access_log=False,
             log_config=None,
             server_header=False,

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.gateway_process import GatewayProcess, wait_until
 
-SETUP_LINK = re.compile(r"https?://\S+/setup\?secret=\S+")
+SETUP_LINK = re.compile(r"https?://\S+/setup#secret=\S+")
 
 
 def printed_link(gateway: GatewayProcess) -> str:
@@ -19,6 +19,7 @@ def printed_link(gateway: GatewayProcess) -> str:
 
 def set_up(page: Page, link: str, username: str, password: str) -> None:
     page.goto(link)
+    page.get_by_label("Set-up code").fill(link.partition("secret=")[2])
     page.get_by_label("User name").fill(username)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_label("Password again").fill(password)

@@ -6,21 +6,15 @@ from starlette.responses import Response
 
 from gateway.core.errors import GatewayError, Invalid
 from web.access import Access
-from web.pages.login import keep_session
+from web.pages.login import caller, welcome
 from web.pages.table import Page
 from web.visit import Visit
 
 
 async def show(visit: Visit) -> Response:
-    secret = visit.text("secret") or visit.query("secret")
-    usable = visit.site.core.accounts.is_setup_secret(secret)
-    return visit.page(
-        "setup.html",
-        usable=usable,
-        secret=secret if usable else "",
-        back_path="/login",
-        status_code=200 if usable else 410,
-    )
+    """The secret is not in the address: it comes behind its `#`, which stays in the browser, or is typed."""
+    usable = visit.site.core.accounts.setup_needed
+    return visit.page("setup.html", usable=usable, back_path="/login", status_code=200 if usable else 410)
 
 
 async def set_up(visit: Visit) -> Response:
@@ -30,12 +24,10 @@ async def set_up(visit: Visit) -> Response:
         if password != visit.form.get("again"):
             raise Invalid("The two passwords are not the same.")
         person = await accounts.set_up(visit.text("secret"), visit.text("username"), password)
-        _, token = await accounts.sessions.open(person, "browser", visit.address)
+        _, token = await accounts.finish(accounts.people.get(person.id), caller(visit))
     except GatewayError as error:
         return await show(replace(visit, refused=error))
-    response = visit.go("/")
-    keep_session(visit, response, token)
-    return response
+    return await welcome(visit, person.id, token, "/")
 
 
 PAGES = [
