@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from firmware.house import Firmware
+from gateway.core.alert_values import Sentence
 from gateway.core.core import Core
 from gateway.core.errors import NotFound
 from gateway.core.timeline import KINDS, Moment
@@ -13,7 +16,7 @@ from web import wording
 from web.commandforms import command_label
 from web.jobview import image_names
 from web.language import gettext as _
-from web.language import later, ngettext
+from web.language import later, ngettext, told
 from web.modulecommands import status_word
 
 KIND_WORDS = {
@@ -65,7 +68,7 @@ _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
 _BAD = frozenset({
     ("access", "rejected"), ("access", "revoked"), ("access", "claim_rejected"), ("update", "failed"),
     ("update", "rolled_back"), ("command", "failed"), ("command", "rejected"), ("command", "expired"),
-    ("log", "error"),
+    ("log", "error"), ("alert", "opened"),
 })  # fmt: skip
 
 
@@ -110,7 +113,7 @@ class MomentWords:
         if moment.kind == "event":
             return "send", _("Event %(name)s", name=wording.label(moment.what))
         if moment.kind == "alert":
-            return "warning", str(moment.details.get("message", ""))
+            return "online" if moment.what == "closed" else "warning", _alert(moment)
         if moment.kind == "command" and moment.what != "sent":
             return self._command_ended(moment)
         icon, template = _SENTENCES.get((moment.kind, moment.what), ("info", moment.what.replace("%", "")))
@@ -159,6 +162,11 @@ def _setting(said: dict[str, Any]) -> dict[str, object]:
     return {"keys": ", ".join(keys) or _("nothing"), "version": said.get("version", "?")}
 
 
+def _alert(moment: Moment) -> str:
+    text = msgspec.convert(moment.details.get("text") or {"template": ""}, Sentence)
+    return str(told(text.said))
+
+
 def _left_out(moment: Moment) -> str:
     count = moment.details.get("count", 0)
     one, many = "%(num)s more was left out: too fast", "%(num)s more were left out: too fast"
@@ -173,7 +181,7 @@ def _more(moment: Moment) -> str:
     if moment.kind == "setting" and moment.what == "desired":
         gone = {key: _("removed") for key in said.get("removed", ())}
         return ", ".join(f"{key} {value}" for key, value in (said.get("changed", {}) | gone).items())
-    if moment.kind in ("change", "presence") or moment.what == "left_out":
+    if moment.kind in ("change", "presence", "alert") or moment.what == "left_out":
         return ""
     return str(said.get("error") or said.get("text") or said.get("reason") or "")
 

@@ -214,7 +214,7 @@ def _pulse(registry: Registry, presence: PresenceBook, telemetry: Telemetry) -> 
 
 def _timeline(store: Store, hub: Hub, registry: Registry) -> Timeline:
     timeline = Timeline(store, hub, registry)
-    Moments(hub, timeline)
+    Moments(hub, registry, timeline)
     return timeline
 
 

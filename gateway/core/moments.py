@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from gateway.core.alert_values import AlertChanged, sentence
 from gateway.core.desired import DesiredSet, ReportedInStep
 from gateway.core.device_log import LogWritten
+from gateway.core.errors import Said
 from gateway.core.events import (
     ActionPerformed,
     Alert,
@@ -17,6 +19,7 @@ from gateway.core.events import (
     ModuleRemoved,
     PresenceChanged,
 )
+from gateway.core.registry import Registry
 from gateway.core.timeline import Timeline
 from gateway.core.values import Module
 
@@ -31,13 +34,16 @@ _ACTS = {
 _FIELDS = {"name": "renamed", "location": "moved", "group": "grouped", "owner_id": "owner"}
 # States of an update that a person brings about.
 _BY_PEOPLE = frozenset({"assigned", "cancelled"})
+# Alerts of what is on the time line anyway.
+_TOLD_OTHERWISE = frozenset({"update", "waiting"})
 MAX_TEXT = 300
 
 
 class Moments:
     """Listens for the whole life of the gateway; `_jobs` is how each module's update was told last."""
 
-    def __init__(self, hub: Hub, timeline: Timeline) -> None:
+    def __init__(self, hub: Hub, registry: Registry, timeline: Timeline) -> None:
+        self._registry = registry
         self._note = timeline.note
         self._jobs: dict[str, tuple[str, str, int]] = {}
         listeners: tuple[tuple[Any, Callable[[Any], None]], ...] = (
@@ -45,6 +51,7 @@ class Moments:
             (ActionPerformed, self._acted), (PresenceChanged, self._presence),
             (CommandChanged, self._command), (FirmwareJobChanged, self._update),
             (ModuleEventRaised, self._event), (Alert, self._alert),
+            (AlertChanged, self._alert_changed),
             (LogWritten, self._logged), (DesiredSet, self._desired), (ReportedInStep, self._in_step),
         )  # fmt: skip
         for kind, listener in listeners:
@@ -104,8 +111,19 @@ class Moments:
         self._note(event.module_id, "event", event.name, data=event.data)
 
     def _alert(self, event: Alert) -> None:
-        if isinstance(module_id := event.details.get("moduleId"), str):
-            self._note(module_id, "alert", event.level, message=event.message[:MAX_TEXT])
+        """One that brings more than its module is kept as an alert of its own, or is a step of an update."""
+        if event.details.keys() == {"moduleId"}:
+            text = sentence(Said("%(text)s", text=event.message[:MAX_TEXT]))
+            self._note(event.details["moduleId"], "alert", "opened", text=text)
+
+    def _alert_changed(self, event: AlertChanged) -> None:
+        if event.alert.kind in _TOLD_OTHERWISE:
+            return
+        number = event.alert.module_number
+        module = None if number is None else self._registry.numbered(number)
+        if module is not None:
+            text = (event.alert.closing if event.what == "closed" else None) or event.alert.text
+            self._note(module.id, "alert", event.what, text=text)
 
     def _logged(self, event: LogWritten) -> None:
         if event.level == "error":

@@ -55,7 +55,7 @@ async def test_updates_events_alerts_and_errors_of_the_log_are_on_it(tmp_path):
         found = await told(core, module)
         assert found[2:] == [
             ("update", "assigned", "ann"), ("update", "downloading", ""), ("update", "failed", ""),
-            ("event", "button", ""), ("alert", "warning", ""), ("log", "error", ""),
+            ("event", "button", ""), ("alert", "opened", ""), ("log", "error", ""),
         ]  # fmt: skip
 
 
