@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from gateway.core.pulse import KEPT
+
 WIDTH, HEIGHT = 360, 60
 EDGE = 3
 
 
-def path(values: Sequence[float], places: int) -> str:
+def path(values: Sequence[float], places: int = KEPT) -> str:
     """An SVG path through the last `places` values in a box of WIDTH by HEIGHT, from zero at its foot.
 
     The newest stands at the right edge; where there are fewer, the left stays empty. Empty for less than two.

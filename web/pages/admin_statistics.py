@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from gateway.core import clock
 from gateway.core.core import Core
-from gateway.core.pulse import KEPT
 from gateway.storage.models import proxy
-from web import sparkline, wording
+from web import wording
 from web.access import Access
 from web.healthview import about, database_size
 from web.language import gettext as _
 from web.pages.table import Page
+from web.pulseview import plots
 from web.views import module_type
 from web.visit import Visit
 
@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
         by_type=_counted(module_type(core, module.type).name for module in approved),
         by_group=_counted(module.group or _("no group") for module in approved),
         total=len(approved),
-        plots=_plots(core),
+        plots=plots(core.pulse.samples()),
         busiest=await _busiest(core),
         about=await about(visit.site),
         database=await database_size(visit.site),
@@ -50,21 +50,6 @@ async def show(visit: Visit) -> Response:
 
 def _counted(words: Iterable[str]) -> Counted:
     return Counter(words).most_common()
-
-
-def _plots(core: Core) -> list[tuple[str, str, str]]:
-    """Title, what it is just now, and the line of the last hour."""
-    samples = core.pulse.samples()
-    if not samples:
-        return []
-    rows = (
-        (_("Messages a second"), [sample.messages for sample in samples]),
-        (_("Readings a second"), [sample.readings for sample in samples]),
-        (_("Modules online"), [float(sample.online) for sample in samples]),
-    )
-    return [
-        (title, wording.number(round(values[-1], 1)), sparkline.path(values, KEPT)) for title, values in rows
-    ]
 
 
 async def _busiest(core: Core) -> list[tuple[str, str, int]]:
