@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from gateway.core import audit
 from gateway.core.choices import Choices
 from gateway.core.errors import Forbidden, Invalid
-from gateway.core.events import Hub
+from gateway.core.events import Event, Hub
 from gateway.core.rights import Person, may_administer
 from gateway.storage.models import SettingRow, upsert
 from gateway.storage.store import Store
@@ -19,6 +20,11 @@ MOST_MINUTES = 10_080
 MOST_GROUPS = 200
 MAX_GROUP = 200
 NEVER = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RulesChanged(Event):
+    """Groups have other minutes from here on."""
 
 
 class AlertRules:
@@ -57,6 +63,7 @@ class AlertRules:
                 return
             await self._store.run(lambda: _keep(wanted, before, by.name))
             self.groups = wanted
+        self._hub.publish(RulesChanged())
         self._hub.acted("alerts.rules", "alerts", by, before=before, after=wanted)
 
 

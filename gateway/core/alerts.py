@@ -17,6 +17,7 @@ from gateway.storage.store import Store
 
 # Closed ones that are kept; the oldest go first.
 CLOSED_KEPT = 1000
+MOST_UNSEEN = 999
 Work = Callable[[], object]
 
 
@@ -165,10 +166,10 @@ class Alerts:
         return self._seen
 
     def unseen(self, person: Person) -> int:
-        """How many alerts came since this person looked."""
+        """How many alerts came since this person looked; no more than a page would ever say."""
         seen, count = self._seen.get(person.id, 0), 0
         for alert in self._newest_first():
-            if alert.id <= seen:
+            if alert.id <= seen or count >= MOST_UNSEEN:
                 break
             count += self.may_see(person, alert)
         return count

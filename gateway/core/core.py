@@ -155,8 +155,8 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         for part in (
             core.audit, core.choices, core.own_types, core.registry, core.decisions.proofs, core.joining,
             core.bootstrap, core.accounts, core.presence, core.telemetry,
-            core.keeping, core.commands, core.desired, core.standing, core.services, core.ownership, core.maintenance,
-            core.clients, core.mailbox, core.alerting, core.preferences,
+            core.keeping, core.commands, core.desired, core.standing, core.services, core.ownership,
+            core.maintenance, core.clients, core.mailbox, core.alerting, core.preferences,
         ):  # fmt: skip
             await part.load()
         store.submit(lambda: audit.write("gateway.start", "gateway", "gateway"))

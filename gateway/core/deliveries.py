@@ -43,6 +43,7 @@ class Deliveries:
         self._now_s = now_s
         self._waiting: dict[int, dict[str, Delivery]] = {}
         self._position = 0
+        self._fresh: list[Delivery] = []
 
     async def load(self) -> None:
         """What had not been taken when the gateway ended: it keeps its keys, so receivers know it again."""
@@ -70,6 +71,7 @@ class Deliveries:
         gone = [one.key for one in waiting[: max(0, len(waiting) + 1 - MOST_WAITING)]]
         self._forget(channel_id, gone)
         self._keep(delivery)
+        self._fresh.append(delivery)
 
         def work() -> None:
             DeliveryRow.delete().where(DeliveryRow.key.in_(gone)).execute()
@@ -86,7 +88,7 @@ class Deliveries:
 
     def stored(self) -> None:
         """All there are by now leave safely, once this is durable."""
-        fresh = [one for id in self._waiting for one in self.of(id) if not one.stored]
+        fresh, self._fresh = self._fresh, []
 
         def told() -> None:
             for one in fresh:
@@ -106,6 +108,7 @@ class Deliveries:
         for one in deliveries:
             one.held, one.batch, one.stored = False, batch, False
         self._change([one.key for one in deliveries], held=False, batch=batch)
+        self._fresh += deliveries
         self.stored()
 
     def end(self, deliveries: Iterable[Delivery]) -> None:

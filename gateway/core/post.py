@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import takewhile
 from typing import Protocol
 
 from gateway.core import audit, clock
@@ -135,7 +136,8 @@ class Post:
 
     def _give_up(self, channel: Channel) -> None:
         now_s = self._now_s()
-        old = [one for one in self.deliveries.of(channel.id) if now_s - one.born_s > GIVE_UP_S]
+        # The oldest come first.
+        old = list(takewhile(lambda one: now_s - one.born_s > GIVE_UP_S, self.deliveries.of(channel.id)))
         self.deliveries.end(old)
         self._channels.lost(channel.id, len(old))
 

@@ -1,14 +1,17 @@
 """Modules that are missed: each after its minutes, and one alert for all that went at the same moment."""
 
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
 import msgspec
 
 from gateway.core import clock
-from gateway.core.alert_rules import NEVER, AlertRules
+from gateway.core.alert_rules import NEVER, AlertRules, RulesChanged
 from gateway.core.alerts import Alerts
+from gateway.core.choices import ChoiceChanged
 from gateway.core.errors import Said
-from gateway.core.events import Hub, ModuleRemoved, PresenceChanged
+from gateway.core.events import Hub, ModuleChanged, ModuleRemoved, PresenceChanged
 from gateway.core.presence import PresenceBook
 from gateway.core.registry import Registry
 from gateway.core.values import Module
@@ -21,11 +24,19 @@ MINUTE_S = 60.0
 ALL = ""
 
 
+# A storm of alerts is told over several seconds.
+MOST_A_TICK = 50
+RETRY_S = 5.0
+FOREVER_S = float("inf")
+
+
 class _Missing(msgspec.Struct):
-    """`lost_s`: when it was last known to be there; `since_s`: since when it counts as offline."""
+    """`lost_s`: when it was last known to be there; `since_s`: since when it is offline; `look_s`: when to look
+    at it next."""
 
     lost_s: float
     since_s: float
+    look_s: float = 0.0
 
 
 class LostWatch:
@@ -53,6 +64,9 @@ class LostWatch:
         self._together_s = 0.0
         hub.subscribe(PresenceChanged, self._presence_changed)
         hub.subscribe(ModuleRemoved, self._module_removed)
+        hub.subscribe(ModuleChanged, self._module_changed)
+        hub.subscribe(ChoiceChanged, self._rules_changed)
+        hub.subscribe(RulesChanged, self._rules_changed)
 
     def load(self) -> None:
         """Who was away before the start is still; an alert that is open already is not opened again."""
@@ -118,12 +132,22 @@ class LostWatch:
         self._unsure.pop(event.module.number, None)
         self._left_the_many(event.module.number)
 
+    def _module_changed(self, event: ModuleChanged) -> None:
+        """Its group may have another rule."""
+        if (missing := self._missing.get(event.after.number)) is not None:
+            missing.look_s = 0.0
+
+    def _rules_changed(self, event: object) -> None:
+        for missing in self._missing.values():
+            missing.look_s = 0.0
+
     def _left_the_many(self, number: int) -> None:
         if number not in self._members:
             return
         self._members.discard(number)
         if len(self._members) <= min(A_FEW, self._all // A_QUARTER):
             # Whoever is still away is one of few: each has an alert of its own at the next look.
+            self._rules_changed(None)
             back = self._all - len(self._members)
             text = Said("%(back)s of the %(all)s modules are back.", back=back, all=self._all)
             self._members.clear()
@@ -133,42 +157,56 @@ class LostWatch:
 
     def tick(self) -> None:
         """Once a second."""
-        for number, missing in tuple(self._missing.items()):
+        now_s = self._now_s()
+        looked_at = [(number, one) for number, one in self._missing.items() if one.look_s <= now_s]
+        due: list[tuple[Module, _Missing]] = []
+        for number, missing in looked_at:
             module = self._registry.numbered(number)
             if module is not None and self._is_due(module, missing):
-                self._tell(module, missing)
+                due.append((module, missing))
+        if due:
+            self._tell_all(due[:MOST_A_TICK])
 
     def _is_due(self, module: Module, missing: _Missing) -> bool:
-        if module.number in self._members or self._alerts.is_open(OFFLINE, module.id):
-            return False
-        minutes = self._rules.minutes(module.group)
-        if minutes == NEVER or self._now_s() - missing.since_s < minutes * MINUTE_S:
-            return False
-        return not self._alerts.is_open(UNSTABLE, module.id)
+        """Whether to tell of it now; if not, it is noted when to look again."""
+        now_s, minutes = self._now_s(), self._rules.minutes(module.group)
+        if module.number in self._members or self._alerts.is_open(OFFLINE, module.id) or minutes == NEVER:
+            missing.look_s = FOREVER_S
+        elif now_s < missing.since_s + minutes * MINUTE_S:
+            missing.look_s = missing.since_s + minutes * MINUTE_S
+        elif self._alerts.is_open(UNSTABLE, module.id):
+            missing.look_s = now_s + RETRY_S
+        else:
+            return True
+        return False
 
-    def _tell(self, module: Module, missing: _Missing) -> None:
+    def _tell_all(self, due: list[tuple[Module, _Missing]]) -> None:
+        untold = sorted(
+            (one.lost_s, number) for number, one in self._missing.items() if not self._told(number)
+        )
+        there = self._how_many_there()
+        for module, missing in due:
+            self._tell(module, missing, untold, there)
+
+    def _tell(
+        self, module: Module, missing: _Missing, untold: list[tuple[float, int]], there: int
+    ) -> None:
         if self._alerts.is_open(MANY, ALL):
             if abs(missing.lost_s - self._together_s) <= SAME_MOMENT_S:
                 self._members.add(module.number)
                 return
         else:
-            together = self._lost_with(missing)
-            there = self._how_many_there()
-            if len(together) > A_FEW and len(together) > there:
-                self._open_many(together, missing.lost_s, len(together) + there)
+            first = bisect_left(untold, (missing.lost_s - SAME_MOMENT_S, 0))
+            behind = bisect_right(untold, (missing.lost_s + SAME_MOMENT_S, sys.maxsize))
+            if behind - first > max(A_FEW, there):
+                together = tuple(number for _, number in untold[first:behind])
+                self._open_many(together, missing.lost_s, behind - first + there)
                 return
         minutes = int((self._now_s() - missing.since_s) // MINUTE_S)
         text = Said(
             "%(module)s has been offline for %(minutes)s minutes.", module=called(module), minutes=minutes
         )
         self._alerts.open(OFFLINE, module.id, text, module)
-
-    def _lost_with(self, missing: _Missing) -> tuple[int, ...]:
-        return tuple(
-            number
-            for number, other in self._missing.items()
-            if abs(other.lost_s - missing.lost_s) <= SAME_MOMENT_S and not self._told(number)
-        )
 
     def _told(self, number: int) -> bool:
         module = self._registry.numbered(number)

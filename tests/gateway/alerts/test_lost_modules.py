@@ -214,3 +214,32 @@ async def test_the_history_is_bounded(tmp_path, clock, monkeypatch):
     async with watched(tmp_path, clock) as house:
         assert len(house.book.past(ADMIN, 10**9, 100)) == 3
         assert house.book.newest == newest
+
+
+async def test_rules_that_change_hold_for_those_who_are_away_already(tmp_path, clock):
+    async with watched(tmp_path, clock) as house:
+        module = await house.module()
+        await house.core.registry.edit(module.id, ADMIN, group="attic")
+        house.comes(module)
+        house.goes(module)
+        await house.alerting.rules.set({"attic": 0}, ADMIN)
+        house.after(60 * MINUTE_S)
+        assert house.told("offline") == []
+        await house.alerting.rules.set({"attic": 60}, ADMIN)
+        house.after(1)
+        assert house.told("offline") == [("opened", "offline", "MC-1")]
+
+
+async def test_a_storm_of_alerts_takes_its_time(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr("gateway.core.watch_lost.MOST_A_TICK", 3)
+    async with watched(tmp_path, clock) as house:
+        modules = await house.modules(22)
+        house.comes(*modules)
+        house.goes(*modules[:8])
+        for _ in range(10):
+            house.after(MINUTE_S)
+            house.comes(*modules[8:])
+        assert len(house.told("offline")) == 3
+        for _ in range(4):
+            house.after(1)
+        assert len(house.told("offline")) == 5

@@ -37,7 +37,7 @@ async def test_one_that_flaps_and_stays_away_is_missed_once_it_is_no_longer_unst
             house.comes(module)
             house.goes(module)
         house.after(10 * MINUTE_S)
-        house.after(1)
+        house.after(6)
         assert house.told("unstable", "offline") == [
             ("opened", "unstable", "MC-1"), ("closed", "unstable", "MC-1"), ("opened", "offline", "MC-1"),
         ]  # fmt: skip
