@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import socketio
@@ -86,7 +86,10 @@ async def open_gateway(settings: Settings, tls: Tls | None = None) -> AsyncItera
         received = _counting(core, hall, link)
         dialects = _dialects(core, hall, link, received)
         mqtt_counts = _link_counts(link, uplink)
-        roof = Roof(mqtt_counts, tls, await asyncio.to_thread(_backups, core), topic=topics.topic)
+        roof = Roof(
+            mqtt_counts, tls, await asyncio.to_thread(_backups, core), topic=topics.topic,
+            device_limits=lambda: asdict(limits),
+        )
         web = create_app(core, firmware, mounts=_websockets(core, tasks, link), roof=roof)
 
         await stack.enter_async_context(link)

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from firmware.house import Firmware
 from gateway.core.core import Core
-from web import api, authority, devices, documented, download, health, instance, pages
+from web import api, authority, devicelimits, devices, documented, download, health, instance, pages
 from web.failures import handlers
 from web.headers import HSTS, SecurityHeaders
 from web.listening import Listening
@@ -56,6 +56,7 @@ def create_app(
         routes=[
             *mounts,
             *devices.routes(site),
+            *devicelimits.routes(site),
             *documented.routes(site),
             *instance.routes(site),
             *download.routes(site),

@@ -28,12 +28,13 @@ HANDOUTS, HANDOUTS_S = 10, 600.0
 @dataclass(frozen=True, slots=True)
 class Roof:
     """What the roof lends to pages; alone, the web has none of it. `mqtt_counts`: the link's figures;
-    `topic`: how a path is called over MQTT."""
+    `topic`: how a path is called over MQTT; `device_limits`: what a module may send, by name."""
 
     mqtt_counts: Callable[[], Mapping[str, int]] = dict
     certificates: Certificates = field(default_factory=NoCertificates)
     backups: Backups = field(default_factory=NoBackups)
     topic: Callable[[Path], str] = "/".join
+    device_limits: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True, slots=True)

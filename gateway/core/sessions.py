@@ -92,6 +92,7 @@ class Sessions:
             return _session(row)
 
         self._make_room(person.id, now_ms)
+        audit.known_as(person.name, person.role)
         session = await self._store.run(work)
         self._keep(session, values["token_digest"], "")
         self._hub.publish(SessionStarted(person.id, person.name, session.id, kind, address))

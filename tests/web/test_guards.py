@@ -36,7 +36,8 @@ MAY = {
     "POST /waiting/claims/{number:int}": STAFF, "POST /modules/{id}/unreject": STAFF,
     "POST /modules/{id}/rotate-token": STAFF, "POST /modules/{id}/revoke": STAFF,
     "POST /modules/{id}/delete": STAFF, "GET /admin": {"admin"}, "GET /admin/audit": {"admin"},
-    "GET /admin/audit.csv": {"admin"}, "POST /admin/audit/verify": {"admin"}, "GET /admin/programs": {"admin"},
+    "GET /admin/audit.csv": {"admin"}, "POST /admin/audit/verify": {"admin"},
+    "GET /admin/programs": {"admin"},
     "GET /admin/settings": {"admin"}, "POST /admin/settings": {"admin"}, "GET /admin/backup": {"admin"},
     "POST /admin/backup": {"admin"}, "GET /admin/statistics": {"admin"}, "GET /admin/activity": {"admin"},
     "GET /admin/people": {"admin"}, "POST /admin/users": {"admin"},
@@ -116,7 +117,8 @@ MAY_CALL = {
     "GET /types/{code:int}": READERS, "PUT /types/{code:int}": {"admin"},
     "DELETE /types/{code:int}": {"admin"},
     "GET /stats": READERS, "GET /settings": {"admin"}, "GET /audit": {"admin"}, "GET /audit.csv": {"admin"},
-    "POST /audit/verify": {"admin"}, "PATCH /settings": {"admin"}, "GET /limits": READERS, "GET /users": {"admin"},
+    "POST /audit/verify": {"admin"}, "PATCH /settings": {"admin"}, "GET /limits": READERS,
+    "GET /users": {"admin"},
     "POST /users": {"admin"}, "PATCH /users/{user:int}": {"admin"}, "GET /service-accounts": {"admin"},
     "POST /service-accounts": {"admin"}, "DELETE /service-accounts/{name}": {"admin"},
     "POST /modules/claim": PEOPLE, "POST /modules/{id}/unclaim": PEOPLE,
@@ -137,7 +139,8 @@ MAY_CALL = {
 }  # fmt: skip
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {
-    "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/docs", "GET /api/v1/openapi.json",
+    "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/docs", "GET /limits",
+    "GET /api/v1/openapi.json",
     "GET /ca.pem", "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
     "PUT /client/to/instance", "POST /client/to/instance", "POST /registration", "GET /fw/probe",
 }  # fmt: skip
