@@ -1,7 +1,8 @@
 // What people and the house do, as it happens: on top of the list that the server made.
 
-import { language, t } from "./language.js";
+import { t } from "./language.js";
 import { onSocket } from "./live.js";
+import { clock, reason, statusWord } from "./words.js";
 
 const MOST = 200;
 const MAX_TEXT = 300;
@@ -24,7 +25,7 @@ const EVENTS = {
   "admin:user:profile_updated": (data) => [user(data)[0], t("was changed")],
   "admin:module:added": (data) => [about(data)[0], t("module came"), about(data)[1]],
   "admin:module:removed": (data) => [about(data)[0], t("module went")],
-  "module:status:changed": (data) => [about(data)[0], t("is %(status)s", { status: data.status ?? "?" }), data.reason ?? ""],
+  "module:status:changed": (data) => [about(data)[0], statusWord(data.status), reason(data.reason)],
   "system:alert": (data) => [t("Gateway"), data.level ?? "", data.message ?? ""],
   "system:maintenance": (data) => [t("Gateway"), data.inMaintenance ? t("maintenance began") : t("maintenance ended"), data.reason ?? ""],
 };
@@ -44,7 +45,7 @@ function item(at, [who, what, subject, details]) {
   const row = document.createElement("li");
   const time = document.createElement("time");
   time.dateTime = new Date(at).toISOString();
-  time.textContent = new Date(at).toLocaleTimeString(language);
+  time.textContent = clock(at);
   const line = document.createElement("p");
   const strong = document.createElement("strong");
   strong.textContent = words(who);
