@@ -15,6 +15,7 @@ from gateway.core import clock
 from gateway.core.certificates import WARN_DAYS, Certificate
 from gateway.core.errors import Unavailable
 from gateway.storage.models import SettingRow
+from web import wording
 from web.language import gettext as _
 from web.language import later
 from web.site import Site
@@ -169,10 +170,10 @@ def drops(site: Site) -> list[tuple[str, int]]:
 
 def sized(size: int) -> str:
     """Bytes as people say them."""
-    for unit, bytes_in in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+    for unit, bytes_in in ((_("GB"), 10**9), (_("MB"), 10**6), (_("kB"), 10**3)):
         if size >= bytes_in:
-            return f"{size / bytes_in:.1f} {unit}"
-    return f"{size} B"
+            return f"{wording.fixed(size / bytes_in, 1)} {unit}"
+    return f"{size} {_('B')}"
 
 
 def _size_of(path: Path) -> int:

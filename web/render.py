@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.core.preferences import zones
-from web import language, wording
+from web import language, updatewords, wording
 
 HERE = Path(__file__).parent
 _STATUS_ICONS = {
@@ -51,6 +51,7 @@ def environment() -> Environment:
         "iso": wording.iso,
         "clock": wording.clock,
         "shown": wording.shown,
+        "bytes": updatewords.size,
         "slug": slug,
     }
     templates.globals["status_icon"] = status_icon

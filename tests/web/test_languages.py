@@ -160,6 +160,16 @@ async def test_no_text_on_a_page_is_without_a_catalogue(shared: House, shouting:
     assert not found, "\n".join(dict.fromkeys(found))
 
 
+@pytest.mark.parametrize("code", sorted(language.LANGUAGES))
+async def test_every_page_can_be_made_in_every_language(shared: House, code: str) -> None:
+    await furnished(shared)
+    caller = await shared.browser("admin")
+    for path in places():
+        reply = await caller.http.get(path, headers={"accept-language": code}, follow_redirects=True)
+        assert reply.status_code < 500, path
+        assert "html" not in reply.headers["content-type"] or f'<html lang="{code}"' in reply.text, path
+
+
 async def test_a_browser_gets_the_language_it_asks_for(shared: House) -> None:
     caller = shared.anybody()
     for header, code in (

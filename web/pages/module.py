@@ -105,7 +105,7 @@ def transports(core: Core, module: Module) -> list[str]:
 
 def _facts(core: Core, module: Module) -> list[tuple[str, Any]]:
     rows = [
-        (_("Number"), module.number),
+        (_("Its number"), module.number),
         (_("UUID"), module.uuid),
         (_("Hardware"), module.hardware or _("not said")),
         (_("Firmware"), _firmware(module)),
