@@ -62,7 +62,7 @@ async def choice_groups(core: Core) -> dict[str, list[ChoiceView]]:
 
 async def _last_changes(core: Core) -> dict[str, tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}
-    for row in await core.audit.rows(limit=LOOKED_AT, wanted=Wanted(action=CHANGE)):
+    for row in await core.audit.rows(limit=LOOKED_AT, wanted=Wanted(action=CHANGE, subject="settings")):
         for name in row["details"]:
             found.setdefault(name, (row["who"], row["at_ms"]))
     return found
