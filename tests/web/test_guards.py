@@ -140,8 +140,8 @@ MAY_CALL = {
 # Answered without asking who it is: they change nothing, or are the devices' own door.
 OPEN_ROUTES = {
     "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/docs", "GET /limits",
-    "GET /api/v1/openapi.json",
-    "GET /ca.pem", "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
+    "GET /api/v1/openapi.json", "GET /ca.pem",
+    "POST /modules/register", "POST /modules", "PUT /node/to/instance", "POST /node/to/instance",
     "PUT /client/to/instance", "POST /client/to/instance", "POST /registration", "GET /fw/probe",
 }  # fmt: skip
 # Opened by a link's or a module's own token.
