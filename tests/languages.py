@@ -134,7 +134,7 @@ def texts(root: Path = ROOT) -> list[Text]:
     for path in sorted(file for package in PACKAGES for file in (root / package).rglob("*")):
         file = path.relative_to(root).as_posix()
         if path.suffix in READERS and "/vendor/" not in file and not file.startswith(FOR_PROGRAMS):
-            found += [text for text in READERS[path.suffix](path, file) if text.one]
+            found += [text for text in READERS[path.suffix](path, file) if text.one and "${" not in text.one]
     return found
 
 

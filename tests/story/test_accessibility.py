@@ -154,7 +154,7 @@ def test_a_page_in_french_brings_the_texts_of_its_scripts(gateway: GatewayProces
         page.locator("[name=username]").fill(ADMIN)
         page.locator("[name=password]").fill(gateway.password)
         page.locator("button.main").click()
-        expect(page.get_by_role("heading", name="Tableau de bord")).to_be_visible()
+        expect(page.get_by_role("heading", name="Accueil")).to_be_visible()
         page.wait_for_function("document.cookie.includes('passerelle_zone')")
         page.goto("/modules")
         said = page.evaluate("import('/static/language.js').then(({ t }) => t('Online'))")
