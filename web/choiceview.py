@@ -42,6 +42,8 @@ class ChoiceView:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentView:
+    """`about` is in English, as in the README."""
+
     name: str
     about: str
     value: str
@@ -127,7 +129,7 @@ def environment(settings: Settings) -> Iterable[EnvironmentView]:
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         variable = PREFIX + name.upper()
-        yield EnvironmentView(variable, _(str(field.description)), _said(value), _source(settings, name))
+        yield EnvironmentView(variable, str(field.description), _said(value), _source(settings, name))
 
 
 def _said(value: object) -> str:
