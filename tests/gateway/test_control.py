@@ -92,3 +92,10 @@ async def test_the_socket_is_its_owners_and_takes_no_nonsense(tmp_path):
                     assert b"does not know this command" in await stream.receive()
         assert (await perform(given, "audit.verify"))["whole"]
     assert not socket_path(given).exists()
+
+
+async def test_a_lost_second_factor_is_removed(door):
+    await door("user.add", username="ann", role="admin", password=PASSWORD)
+    for name in ("ann", "nobody"):
+        with pytest.raises(GatewayError, match="There is no"):
+            await door("user.reset_second_factor", username=name)

@@ -68,6 +68,29 @@ async def test_logging_out_everywhere_takes_tokens_along_when_ticked(house: Hous
         await house.anybody(authorization=f"Bearer {token}").call("GET", "/account", status)
 
 
+# Others
+
+
+async def test_an_admin_says_which_groups_somebody_reaches(house: House) -> None:
+    admin, user = await house.browser("admin"), await house.browser("user")
+    await house.module("A-1", type=0)
+    person = await house.person("user")
+    await house.core.registry.edit("A-1", await house.person("admin"), group="Barn")
+    action = f"/admin/users/{person.id}"
+    filled = {"csrf": admin.session.csrf, "change": "scope", "groups": " Barn, <b>Mill</b>"}
+    assert (await admin.http.post(action, data=filled)).status_code == 303
+    assert (await user.http.get("/")).status_code == 303, "the session of before has ended"
+    scoped = house.core.accounts.people.person(person.id)
+    assert (scoped.groups, scoped.acts) == (frozenset({"Barn", "<b>Mill</b>"}), False)
+    assert "<b>Mill</b>" in (await admin.page("/admin/people")).text
+    program = await house.program("admin")
+    wanted = {"groups": ["Barn"], "acts": True}
+    found = await program.call("PUT", f"/users/{person.id}/scope", 200, json=wanted)
+    assert (found["groups"], found["acts"]) == (["Barn"], True)
+    own = (await house.person("admin")).id
+    await program.call("PUT", f"/users/{own}/scope", 409, json=wanted)
+
+
 # Invitations
 
 

@@ -5,6 +5,7 @@ import base64
 import anyio
 import pytest
 
+from gateway.control import perform
 from gateway.core import totp
 from gateway.core.core import open_core
 from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
@@ -187,3 +188,16 @@ async def test_under_another_key_of_the_gateway_recovery_codes_still_let_in(tmp_
         with pytest.raises(SecondFactorNeeded):
             await core.accounts.log_in("ann", PASSWORD, HERE, phone.code())
         assert await core.accounts.log_in("ann", PASSWORD, HERE, codes[0])
+
+
+async def test_the_command_line_lets_an_admin_in_who_lost_everything(tmp_path, clock):
+    given = Settings(data=tmp_path, secret_key="k" * 40)
+    async with open_heart(tmp_path) as core:
+        ann, _, _ = await ann_with_a_phone(core, clock)
+    done = await perform(given, "user.reset_second_factor", username="Ann")
+    assert done == {"id": ann.id, "username": "ann"}
+    async with open_heart(tmp_path) as core:
+        assert await core.accounts.log_in("ann", PASSWORD, HERE)
+        trail = await core.audit.rows()
+        removed = next(row for row in trail if row["action"] == "user.second_factor_off")
+        assert removed["who"] == "command line"
