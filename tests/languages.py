@@ -105,7 +105,8 @@ def in_template(path: Path, file: str) -> Iterator[Text]:
 
 def in_script(path: Path, file: str) -> Iterator[Text]:
     with path.open("rb") as source:
-        yield from called(extract_javascript(source, ("t", "plural", "later"), (), {"parse_template_string": True}), file)
+        options = {"parse_template_string": True}
+        yield from called(extract_javascript(source, ("t", "plural", "later"), (), options), file)
 
 
 def in_types(path: Path, file: str) -> Iterator[Text]:
