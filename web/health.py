@@ -43,6 +43,11 @@ class Figures(Collector):
             core.telemetry.set_aside.total(),
         )
         yield CounterMetricFamily(
+            "passerelle_telemetry_not_kept",
+            "Readings that were shown and not recorded, for want of disk.",
+            core.telemetry.not_kept,
+        )
+        yield CounterMetricFamily(
             "passerelle_listener_failures", "Event listeners that failed.", core.hub.failures
         )
         if core.audit.lines_waiting is not None:
@@ -58,9 +63,23 @@ class Figures(Collector):
                 certificate.ends_at_ms / 1000,
             )
         yield from self._of_updates()
+        yield from self._of_alerts()
         for name, count in self._site.roof.mqtt_counts().items():
             what = f"MQTT: {name.replace('_', ' ')}."
             yield UnknownMetricFamily(f"passerelle_mqtt_{name}", what, count)
+
+    def _of_alerts(self) -> Iterable[Metric]:
+        alerting = self._site.core.alerting
+        waiting = (len(alerting.post.deliveries.of(channel.id)) for channel in alerting.channels.all())
+        yield GaugeMetricFamily("passerelle_alerts_open", "Alerts that are open.", alerting.book.count)
+        yield GaugeMetricFamily(
+            "passerelle_notifications_waiting", "News of alerts that channels have not taken.", sum(waiting)
+        )
+        yield CounterMetricFamily(
+            "passerelle_notifications_dropped",
+            "News of alerts that was given up, too much or too old.",
+            sum(channel.dropped for channel in alerting.channels.all()),
+        )
 
     def _of_updates(self) -> Iterable[Metric]:
         firmware, downloads = self._site.firmware, self._site.downloads
@@ -103,6 +122,6 @@ def _ready(core: Core) -> Callable[[Request], Awaitable[Response]]:
             await core.store.read(lambda: SettingRow.select().limit(1).count())
         except Unavailable as error:
             return JSONResponse({"status": "unavailable", "database": error.message}, 503)
-        return JSONResponse({"status": "ready", "database": "ok"})
+        return JSONResponse({"status": "ready", "database": "ok", "history": core.keeping.health.state})
 
     return ready

@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 # `synchronous=normal` with WAL survives the death of the process; `full` would add the loss of power.
 SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "normal", "foreign_keys": 1, "cache_size": -32_000}
+
+
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
 class Trouble(Exception):
@@ -107,8 +110,17 @@ def open_database(url: str, lock_timeout_s: float) -> Database:
 
 
 
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
 def _is_trouble(error: Exception) -> bool:
     """Whether the database takes nothing now; a statement it does not understand is the job's fault."""
+    # On a full disk SQLite ends the transaction itself, and it is the undoing that fails in the end.
+    if any(getattr(each, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM for each in _with_causes(error)):
+        return True
     cause: Any = error
     while isinstance(cause, peewee.PeeweeException):
         cause = cause.__context__

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 async def test_alive_and_ready(house: House) -> None:
     caller = house.anybody()
     assert (await caller.http.get("/healthz")).text == "ok"
-    assert (await caller.http.get("/readyz")).json() == {"status": "ready", "database": "ok"}
+    assert (await caller.http.get("/readyz")).json() == {"status": "ready", "database": "ok", "history": "ok"}
 
 
 async def test_not_ready_without_the_database(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
