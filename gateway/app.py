@@ -85,11 +85,8 @@ async def open_gateway(settings: Settings, tls: Tls | None = None) -> AsyncItera
         hall = Hall(sio, Compat(settings.compat_dialects), rate_limits=settings.rate_limits)
         received = _counting(core, hall, link)
         dialects = _dialects(core, hall, link, received)
-        mqtt_counts = _link_counts(link, uplink)
-        roof = Roof(
-            mqtt_counts, tls, await asyncio.to_thread(_backups, core), topic=topics.topic,
-            device_limits=lambda: asdict(limits),
-        )
+        backups = await asyncio.to_thread(_backups, core)
+        roof = Roof(_link_counts(link, uplink), tls, backups, topics.topic, lambda: asdict(limits))
         web = create_app(core, firmware, mounts=_websockets(core, tasks, link), roof=roof)
 
         await stack.enter_async_context(link)
