@@ -59,14 +59,15 @@ def test_news_of_a_module_appear_while_its_page_is_open(gateway: GatewayProcess,
         page.goto(f"/modules/{ID}")
         expect(page.locator("#timeline")).to_contain_text("Approved")
         with staying(page):
-            say(
-                gateway, token, ("telemetry", b'{"temperature": 21.5}'), ("log/error", b"\x1b[1mno <b>sensor")
-            )
+            said = ("telemetry", b'{"temperature": 21.5}'), ("log/error", b"\x1b[1mno <b>sensor")
+            say(gateway, token, *said)
             expect(page.locator('[data-key="temperature"]')).to_have_text("21.5")
             expect(page.locator("#log")).to_contain_text("␛[1mno <b>sensor")
             expect(page.locator("#timeline")).to_contain_text("Logged an error")
             expect(page.locator("#timeline")).to_contain_text("Offline")
             expect(page.locator("#presence")).to_contain_text("said hello")
+            # It is gone again, so what it said is old.
+            expect(page.locator("#values .old-mark")).to_have_count(1)
             with gateway.api() as api:
                 wanted = {"version": 0, "values": {"interval": 30}}
                 api.put(f"/modules/{ID}/desired", json=wanted).raise_for_status()
