@@ -42,6 +42,11 @@ class Passerelle:
         return self._wire.online
 
     @property
+    def code(self):
+        """To show where the gateway asks for proof; empty before there is a token."""
+        return self._credentials.code() if self._credentials else ""
+
+    @property
     def lost(self):
         """Readings and log lines given up because the queue was full."""
         return self._outbox.lost
@@ -120,6 +125,8 @@ class Passerelle:
             self._refusals = 0
             self._backoff.reset()
             self._say(f"enrolled as {self._credentials.id}")
+            if not self._credentials.approved:
+                self._say(f"the code for whoever approves it: {self._credentials.code()}")
         session = Session(
             self._settings, self._credentials, self._outbox, self._commands, self._updates, self._say
         )

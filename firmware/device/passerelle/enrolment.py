@@ -1,6 +1,8 @@
 """Asks a gateway that does not know us for an id and a token, and keeps both."""
 
 import asyncio
+import binascii
+import hashlib
 import json
 
 from . import board, keep, mqtt, topics
@@ -28,6 +30,11 @@ class Credentials:
         self.id = id
         self.token = token
         self.approved = approved
+
+    def code(self):
+        """What a person who approves us may have to type: the beginning of the token's SHA-256."""
+        digest = hashlib.sha256(self.token.encode()).digest()
+        return binascii.hexlify(digest[:4]).decode().upper()
 
     def keep(self):
         keep.save(FILE, {"id": self.id, "token": self.token, "approved": self.approved})
