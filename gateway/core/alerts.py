@@ -119,6 +119,11 @@ class Alerts:
     def is_open(self, kind: str, subject: str) -> bool:
         return (kind, subject) in self._open
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     def opened(self, kind: str) -> list[Alert]:
         """The open ones of this kind, the oldest first."""
         return [self._alerts[id] for (one, _), id in self._open.items() if one == kind]

@@ -31,10 +31,10 @@ _CHANCE = random.SystemRandom()
 class Undelivered(Exception):
     """A sentence on why; it must hold no secret. `refused`: the receiver is there, but not for this one."""
 
-    def __init__(self, template: str, /, *, refused: bool = False, **values: object) -> None:
-        self.why = Said(template, **values)
+    def __init__(self, why: Said, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
         self.refused = refused
-        super().__init__(self.why)
 
 
 class Courier(Protocol):
@@ -187,14 +187,16 @@ class Post:
     async def _send(self, channel: Channel, news: News) -> None:
         courier, secret = self._couriers.get(channel.plan.kind), self._channels.secret(channel.id)
         if courier is None:
-            raise Undelivered("This gateway carries nothing to such channels.")
+            raise Undelivered(Said("This gateway carries nothing to such channels."))
         if secret is None:
-            raise Undelivered("Its secret cannot be read with the gateway's present key; enter it again.")
+            raise Undelivered(
+                Said("Its secret cannot be read with the gateway's present key; enter it again.")
+            )
         try:
             async with asyncio.timeout(SEND_S):
                 await courier.send(channel, secret, news)
         except TimeoutError:
-            raise Undelivered("It took too long.") from None
+            raise Undelivered(Said("It took too long.")) from None
 
     def _try_later(self, channel_id: int, deliveries: list[Delivery], *, refused: bool) -> None:
         if not refused:

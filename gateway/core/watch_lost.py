@@ -31,8 +31,8 @@ FOREVER_S = float("inf")
 
 
 class _Missing(msgspec.Struct):
-    """`lost_s`: when it was last known to be there; `since_s`: since when it is offline; `look_s`: when to look
-    at it next."""
+    """`lost_s`: when it was last known to be there; `since_s`: since when it is offline; `look_s`: when to
+    look at it next."""
 
     lost_s: float
     since_s: float

@@ -40,10 +40,7 @@ class WaitingWatch:
             for module in self._registry.all()
             if module.life == "pending"
         }
-        again = "A device that says it is %(module)s has lost its token and waits for approval."
-        return texts | {
-            claim.module_id: Said(again, module=claim.module_id) for claim in self._registry.claims()
-        }
+        return texts | {claim.module_id: _returned(claim.module_id) for claim in self._registry.claims()}
 
     def _tell(self, waiting: dict[str, Said]) -> None:
         room = MOST - sum(alert.subject != ALL for alert in self._alerts.opened(WAITING))
@@ -58,3 +55,9 @@ class WaitingWatch:
         if len(untold) > room and len(waiting) > MOST:
             text = Said("More than %(count)s devices wait for approval.", count=MOST)
             self._alerts.open(WAITING, ALL, text)
+
+
+def _returned(module_id: str) -> Said:
+    return Said(
+        "A device that says it is %(module)s has lost its token and waits for approval.", module=module_id
+    )

@@ -24,9 +24,9 @@ async def post(url: str, body: bytes, headers: dict[str, str]) -> None:
         ):
             status = int(answer.status_code)
     except httpx.TimeoutException:
-        raise Undelivered("It did not answer in time.") from None
+        raise Undelivered(Said("It did not answer in time.")) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        raise Undelivered("It cannot be reached (%(reason)s).", reason=_reason(error)) from None
+        raise Undelivered(Said("It cannot be reached (%(reason)s).", reason=_reason(error))) from None
     if not 200 <= status < 300:
         raise _refusal(status)
 
@@ -34,10 +34,10 @@ async def post(url: str, body: bytes, headers: dict[str, str]) -> None:
 def _refusal(status: int) -> Undelivered:
     refused = 300 <= status < 500 and status not in (408, 429)
     if status < 400:
-        return Undelivered(
-            "It answered %(status)s; redirects are not followed.", refused=refused, status=status
-        )
-    return Undelivered("It answered %(status)s.", refused=refused, status=status)
+        why = Said("It answered %(status)s; redirects are not followed.", status=status)
+    else:
+        why = Said("It answered %(status)s.", status=status)
+    return Undelivered(why, refused=refused)
 
 
 def _reason(error: Exception) -> str:

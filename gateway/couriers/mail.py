@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 
 from gateway.core.channel_values import Channel, News, Target
+from gateway.core.errors import Said
 from gateway.core.post import Undelivered
 from gateway.couriers.wording import worded
 
@@ -58,21 +59,21 @@ def _deliver(target: Target, password: str, letter: EmailMessage) -> None:
                 # Again would be again for the others, too.
                 log.warning("A mail server refused %d of the addresses of a channel.", len(refused))
     except smtplib.SMTPAuthenticationError:
-        raise Undelivered("The mail server does not accept the user and the password.") from None
+        raise Undelivered(Said("The mail server does not accept the user and the password.")) from None
     except smtplib.SMTPResponseException as error:
-        code = error.smtp_code
-        raise Undelivered("The mail server answered %(code)s.", refused=code >= 500, code=code) from None
+        why = Said("The mail server answered %(code)s.", code=error.smtp_code)
+        raise Undelivered(why, refused=error.smtp_code >= 500) from None
     except smtplib.SMTPRecipientsRefused:
-        raise Undelivered("The mail server refused every address.", refused=True) from None
+        raise Undelivered(Said("The mail server refused every address."), refused=True) from None
     except TimeoutError:
-        raise Undelivered("The mail server did not answer in time.") from None
+        raise Undelivered(Said("The mail server did not answer in time.")) from None
     except ssl.SSLError:
-        raise Undelivered("The mail server's certificate is not trusted.") from None
+        raise Undelivered(Said("The mail server's certificate is not trusted.")) from None
     except socket.gaierror:
-        raise Undelivered("The mail server's name is not known.") from None
+        raise Undelivered(Said("The mail server's name is not known.")) from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         reason = type(error).__name__
-        raise Undelivered("The mail server cannot be used (%(reason)s).", reason=reason) from None
+        raise Undelivered(Said("The mail server cannot be used (%(reason)s).", reason=reason)) from None
 
 
 def _connected(target: Target) -> smtplib.SMTP:

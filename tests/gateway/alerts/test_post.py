@@ -98,7 +98,7 @@ async def test_a_failure_is_tried_again_with_the_same_key_and_less_and_less_ofte
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         channel = await house.channel()
-        receiver.fault = Undelivered("Nobody is there.")
+        receiver.fault = Undelivered(Said("Nobody is there."))
         alarm(house)
         tries = []
         for _ in range(2000):
@@ -122,7 +122,7 @@ async def test_after_a_day_it_is_given_up_and_counted(tmp_path, clock):
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         channel = await house.channel()
-        receiver.fault = Undelivered("no")
+        receiver.fault = Undelivered(Said("no"))
         alarm(house)
         await settled(house)
         clock.pass_s(GIVE_UP_S + 1)
@@ -137,7 +137,7 @@ async def test_what_one_receiver_refuses_does_not_hold_up_the_rest(tmp_path, clo
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         await house.channel()
-        receiver.fault = Undelivered("It answered 400.", refused=True)
+        receiver.fault = Undelivered(Said("It answered 400."), refused=True)
         alarm(house, "poison")
         await settled(house)
         receiver.fault = None
@@ -154,7 +154,7 @@ async def test_the_queue_is_bounded_and_the_oldest_go(tmp_path, clock, monkeypat
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         channel = await house.channel()
-        receiver.fault = Undelivered("no")
+        receiver.fault = Undelivered(Said("no"))
         for number in range(25):
             alarm(house, str(number))
         await settled(house)
@@ -170,7 +170,7 @@ async def test_after_a_crash_it_is_sent_with_the_key_it_had(tmp_path, clock):
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         await house.channel()
-        receiver.fault = Undelivered("no")
+        receiver.fault = Undelivered(Said("no"))
         alarm(house)
         await settled(house)
         (before,) = await house.core.store.run(lambda: [row.key for row in DeliveryRow.select()])
@@ -216,7 +216,7 @@ async def test_a_digest_keeps_its_key_over_a_crash(tmp_path, clock):
         for number in range(3):
             alarm(house, str(number))
         await settled(house)
-        receiver.fault = Undelivered("no")
+        receiver.fault = Undelivered(Said("no"))
         clock.pass_s(9 * 3600)
         await settled(house)
         batches = await house.core.store.run(lambda: {row.batch for row in DeliveryRow.select()})
@@ -231,7 +231,7 @@ async def test_a_module_that_is_gone_is_not_told_of(tmp_path, clock):
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         await house.channel()
-        receiver.fault = Undelivered("no")
+        receiver.fault = Undelivered(Said("no"))
         module = await house.module()
         house.comes(module)
         house.goes(module)
