@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import history, scenarios, servers, sockets, updates
+from bench import history, pages, scenarios, servers, sockets, updates
 from bench.scenarios import Figures
 
 OPEN_FILES = 20_000
@@ -33,6 +33,7 @@ PLAN: list[tuple[str, Callable[..., Any], list[Callable[..., Any]]]] = [
     ("hellos", sockets.hellos, [servers.gateway]),
     ("stayers", sockets.stayers, [servers.gateway]),
     ("events", sockets.events, [servers.gateway]),
+    ("pages", pages.pages, [servers.gateway]),
     ("reconcile", updates.reconcile, [servers.gateway]),
     ("downloads", updates.downloads, [servers.gateway]),
     ("one_file", updates.one_file, [servers.gateway]),
@@ -134,6 +135,17 @@ ROWS = {
         ("   a reading, microseconds", "all_telemetry_us", ".0f"),
         ("      ratio to 1 online", "all_telemetry_ratio", ".2f"),
     ],
+    "pages": [
+        ("1,000 listed: the page from the server, median, ms", "page_ms", ".1f"),
+        ("   a part of the list for the script, median, ms", "rows_ms", ".1f"),
+        ("   first useful paint in Chromium, median, ms", "paint_ms", ".0f"),
+        ("   a reading to the row that shows it, median, ms", "live_ms", ".0f"),
+        ("   longest, ms", "live_most_ms", ".0f"),
+        ("5,000 listed: longest task while it opens, ms", "opening_task_ms", ".0f"),
+        ("   while scrolling, ms (0: none over 50)", "scroll_task_ms", ".0f"),
+        ("   while searching, ms (0: none over 50)", "search_task_ms", ".0f"),
+        ("   scrolled, pixels", "scrolled_px", ",.0f"),
+    ],
     "reconcile": [
         ("the query, median, ms", "look_p50", ".1f"),
         ("   longest, ms", "look_max", ".1f"),
@@ -189,6 +201,7 @@ TITLES = {
     "hellos": "10,000 module.register hellos a minute, 2,000 modules there, 1,000 MQTT messages a second",
     "stayers": "2,000 Socket.IO modules: 200 readings, 20 commands and 1,000 MQTT messages a second",
     "events": "What an event costs: 100 browsers, 20 changes of status or 4 readings a second",
+    "pages": "The list of modules: 1,000 listed; 5,000 scrolled and searched while 200 talk, Chromium",
     "reconcile": "Finding the modules to update: 10,000 modules with 3 updates each, SQLite",
     "downloads": "200 boards fetch 1 MB over HTTP at once, beside 1,000 MQTT messages a second",
     "one_file": "One image of 32 MB over HTTP, again and again",
@@ -268,6 +281,11 @@ LIMITS: list[tuple[str, str, Callable[[Figures], float], str, float]] = [
         "<=",
         1.5,
     ),
+    ("pages", "1,000 listed: the page from the server, median, ms", lambda f: f["page_ms"], "<=", 50),
+    ("pages", "1,000 listed: first useful paint, median, ms", lambda f: f["paint_ms"], "<=", 1000),
+    ("pages", "1,000 listed: a reading to its row, median, ms", lambda f: f["live_ms"], "<=", 100),
+    ("pages", "5,000 listed: longest task, scrolling, ms", lambda f: f["scroll_task_ms"], "<=", 100),
+    ("pages", "5,000 listed: longest task, searching, ms", lambda f: f["search_task_ms"], "<=", 100),
     ("reconcile", "10,000 modules: the reconcile query, median, ms", lambda f: f["look_p50"], "<=", 100),
     (
         "downloads",

@@ -40,6 +40,7 @@ class Server:
     devices: list[list[str]]
     folder: Path
     browser_token: str = ""
+    password: str = ""
     watch_end: bool = True
     births: bool = True
     count_stored: Callable[["Server", list[str], int], int | None] = stores_nothing
@@ -153,6 +154,7 @@ async def gateway(devices: int, before: Callable[[Path], None] | None = None) ->
             await asyncio.to_thread(before, data)
         server = Server("gateway", mqtt_port, web_port, names, data, watch_end=False, count_stored=in_history)
         async with running(server, PASSERELLE, "run", env=env):
+            server.password = password
             server.browser_token = await asyncio.to_thread(log_in, web_port, "bench", password)
             yield server
 
