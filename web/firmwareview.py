@@ -10,6 +10,7 @@ from gateway.core.core import Core
 from gateway.core.values import Module
 from web import updatewords, wording
 from web.language import gettext as _
+from web.recorded import recorded
 from web.views import in_order, matches, module_type
 
 SHORT = 12
@@ -129,7 +130,7 @@ def choice(firmware: Firmware, image: Image, module: Module) -> Choice:
         status_word=wording.status_word(status),
         has=module.firmware or module.reported_firmware,
         note=_note(firmware, image, module),
-        obstacles=tuple(firmware.assignments.obstacles(module, image)),
+        obstacles=tuple(recorded(text) for text in firmware.assignments.obstacles(module, image)),
     )
 
 

@@ -7,6 +7,8 @@ from functools import cache, lru_cache
 from web.language import ENGLISH, found, language, read_catalogue
 
 _GAP = re.compile(r"%\((\w+)\)[a-z]")
+# From one sentence to the next.
+_BETWEEN = re.compile(r"(?<=[.:]) (?=[A-Z])")
 _MOST = 500
 # A template with fewer letters of its own would fit what it did not make.
 _LEAST = 8
@@ -23,7 +25,8 @@ class _Template:
 
 def recorded(text: str) -> str:
     """What a ledger holds, as its reader would say it; as it stands where no template of ours fits."""
-    return text if not text or language() == ENGLISH else _recognised(language(), text[:_MOST])
+    as_it_is = language() == ENGLISH or len(text) > _MOST
+    return text if as_it_is else _recognised(language(), text)
 
 
 @lru_cache(maxsize=4096)
@@ -32,15 +35,25 @@ def _recognised(code: str, text: str) -> str:
     whole = found(text)
     if whole != text:
         return whole
+    pieces = _BETWEEN.split(text)
+    said = [_recognised(code, piece) for piece in pieces] if len(pieces) > 1 else []
+    if said and all(word != piece for word, piece in zip(said, pieces, strict=True)):
+        return " ".join(said)
+    return _by_template(code, text) or " ".join(said) or text
+
+
+def _by_template(code: str, text: str) -> str:
+    """What was put in may be a sentence of ours itself."""
     for template in _templates(code):
         fits = template.pattern.fullmatch(text) if template.part in text else None
         if fits is not None:
-            return _filled(found(template.text), fits)
-    return text
+            values = {name: _recognised(code, value) for name, value in fits.groupdict().items()}
+            return _filled(found(template.text), values)
+    return ""
 
 
-def _filled(text: str, fits: re.Match[str]) -> str:
-    return _GAP.sub(lambda gap: fits[gap[1]], text)
+def _filled(text: str, values: dict[str, str]) -> str:
+    return _GAP.sub(lambda gap: values[gap[1]], text)
 
 
 @cache
