@@ -36,9 +36,9 @@ from web.pages import (
 )
 
 _PARTS = (
-    setup, login, arrivals, dashboard, claim, modules, bulk, imports, waiting, declare, module, actions, assign,
-    firmware, image, rollouts, types, account, preferences, account_tokens, second_factor, admin, admin_programs,
-    admin_settings, admin_backup, admin_statistics, admin_activity, audit, people, services,
-    notifications, channels,
+    setup, login, arrivals, dashboard, claim, modules, bulk, imports, waiting, declare, module, actions,
+    assign, firmware, image, rollouts, types, account, preferences, account_tokens, second_factor, admin,
+    admin_programs, admin_settings, admin_backup, admin_statistics, admin_activity, audit, people,
+    services, notifications, channels,
 )  # fmt: skip
 PAGES = [page for part in _PARTS for page in part.PAGES]

@@ -8,13 +8,15 @@ from firmware.values import Image
 from gateway.core.errors import Conflict, GatewayError, Invalid
 from gateway.core.values import Module
 from web.access import Access
+from web.language import gettext as _
+from web.language import later
 from web.notices import Notice
 from web.pages.assign import chosen_number
 from web.pages.table import Page
 from web.pages.waiting import show
 from web.visit import Visit
 
-KEY_HINT = (
+KEY_HINT = later(
     "Copy it now: it is shown this once and kept only as a digest. "
     "The device registers with its serial and this key, and then gets its own token."
 )
@@ -31,10 +33,11 @@ async def declare(visit: Visit) -> Response:
         module, key = await core.devices.create(entry, visit.person)
     except GatewayError as error:
         return await show(replace(visit, refused=error))
-    said = f"{module.id} may join. Its shared key:"
+    said = _("%(id)s may join. Its shared key:", id=module.id)
     if image is not None:
         said = await _assigned(visit, module, image)
-    notice = Notice(said, "warn", key, "Shared key", KEY_HINT, f"/modules/{module.id}", f"Show {module.id}")
+    link, label = f"/modules/{module.id}", _("Show %(name)s", name=module.id)
+    notice = Notice(said, "warn", key, _("Shared key"), _(KEY_HINT), link, label)
     return visit.go("/waiting", notice)
 
 
@@ -60,8 +63,11 @@ async def _assigned(visit: Visit, module: Module, image: Image) -> str:
     try:
         await visit.site.firmware.assignments.assign(module.id, image.id, visit.person)
     except GatewayError as error:
-        return f"{module.id} may join, but was assigned no firmware. {error.message} Its shared key:"
-    return f"{module.id} may join and gets {image.serial} then. Its shared key:"
+        return _(
+            "%(id)s may join, but was assigned no firmware. %(why)s Its shared key:",
+            id=module.id, why=error.message,
+        )  # fmt: skip
+    return _("%(id)s may join and gets %(image)s then. Its shared key:", id=module.id, image=image.serial)
 
 
 PAGES = [Page("POST", "/waiting/declare", declare, Access.MANAGE, stale=show)]
