@@ -9,6 +9,14 @@ from gateway.core.errors import Said
 from gateway.core.post import Undelivered
 
 TIMEOUT_S = 15.0
+# The first that fits.
+_REASONS = (
+    ("certificate", Said("its certificate is not trusted")),
+    ("gaierror", Said("its name is not known")),
+    ("resolution", Said("its name is not known")),
+    ("ssl", Said("no encrypted connection comes about")),
+    ("connect", Said("nobody answers there")),
+)
 
 
 async def post(url: str, body: bytes, headers: dict[str, str]) -> None:
@@ -40,12 +48,15 @@ def _refusal(status: int) -> Undelivered:
     return Undelivered(why, refused=refused)
 
 
-def _reason(error: Exception) -> str:
-    """The kind of failure; its text may quote the address."""
-    cause = error.__cause__ or error.__context__
-    text = f"{type(error).__name__} {error} {cause}".lower()
-    if "certificate" in text:
-        return Said("its certificate is not trusted")
-    if ("name" in text and "known" in text) or "resolution" in text:
-        return Said("its name is not known")
-    return Said("connection refused") if "refused" in text else type(error).__name__
+def _reason(error: BaseException) -> str:
+    """The kind of failure, from what caused it; the texts themselves may quote the address."""
+    texts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(texts) < 10:
+        texts.append(f"{type(cause).__name__} {cause}".lower())
+        cause = cause.__cause__ or cause.__context__
+    whole = " ".join(texts)
+    for mark, said in _REASONS:
+        if mark in whole:
+            return said
+    return type(error).__name__
