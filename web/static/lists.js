@@ -18,7 +18,6 @@ export function tidyLists() {
 
 export function startLists() {
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-plot-form] select")) event.target.form.requestSubmit();
     if (event.target.id === "pick-all") {
       for (const box of document.querySelectorAll('#decide input[name="id"]')) box.checked = event.target.checked;
     }
