@@ -77,8 +77,8 @@ async def test_many_slow_ones_are_ended_and_others_answered(monkeypatch: pytest.
         answers = await asyncio.gather(*(ended(reader) for reader, _ in slow))
         trickling.cancel()
         assert len(answers) == SLOW
-        # Generous: the machine that runs this does other things too.
-        assert sorted(took)[len(took) // 2] < 0.2
+        # A fifth of it on a quiet machine at the most; this one may have a dozen other things to do.
+        assert sorted(took)[len(took) // 2] < 1
         for _, writer in slow:
             writer.close()
 
