@@ -11,11 +11,11 @@ from gateway.core.post import Undelivered
 TIMEOUT_S = 15.0
 # The first that fits.
 _REASONS = (
-    ("certificate", Said("its certificate is not trusted")),
-    ("gaierror", Said("its name is not known")),
-    ("resolution", Said("its name is not known")),
-    ("ssl", Said("no encrypted connection comes about")),
-    ("connect", Said("nobody answers there")),
+    ("certificate", Said("Its certificate is not trusted.")),
+    ("gaierror", Said("Its name is not known.")),
+    ("resolution", Said("Its name is not known.")),
+    ("ssl", Said("No encrypted connection comes about.")),
+    ("connect", Said("Nobody answers there.")),
 )
 
 
@@ -34,7 +34,7 @@ async def post(url: str, body: bytes, headers: dict[str, str]) -> None:
     except httpx.TimeoutException:
         raise Undelivered(Said("It did not answer in time.")) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        raise Undelivered(Said("It cannot be reached (%(reason)s).", reason=_reason(error))) from None
+        raise Undelivered(_reason(error)) from None
     if not 200 <= status < 300:
         raise _refusal(status)
 
@@ -48,8 +48,8 @@ def _refusal(status: int) -> Undelivered:
     return Undelivered(why, refused=refused)
 
 
-def _reason(error: BaseException) -> str:
-    """The kind of failure, from what caused it; the texts themselves may quote the address."""
+def _reason(error: BaseException) -> Said:
+    """A sentence by what caused it; the texts of the failure itself may quote the address."""
     texts: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(texts) < 10:
@@ -59,4 +59,4 @@ def _reason(error: BaseException) -> str:
     for mark, said in _REASONS:
         if mark in whole:
             return said
-    return type(error).__name__
+    return Said("It cannot be reached (%(reason)s).", reason=type(error).__name__)
