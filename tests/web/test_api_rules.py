@@ -87,3 +87,20 @@ async def test_nobody_calls_too_often_and_one_at_the_limit_holds_up_no_other(hou
     assert (await house.anybody("192.0.2.9").http.get("/api/v1/types")).status_code == 401
     await house.core.choices.set({"rest.calls_a_minute": 600}, admin)
     await user.call("GET", "/types", 200)
+
+
+async def test_a_module_that_lost_its_token_is_let_in_again_or_not(house: House) -> None:
+    await house.module("A-1", owner="user")
+    program = await house.program("technician")
+    for act, status in (("reject", 204), ("approve", 200)):
+        await house.waiting("A-1")
+        (claim,) = (await program.call("GET", "/claims", 200))["items"]
+        assert (claim["module_id"], claim["address"]) == ("A-1", "198.51.100.7")
+        await program.call("POST", f"/claims/{claim['number']}/{act}", status)
+        await program.call("POST", f"/claims/{claim['number']}/{act}", 409)
+    assert (await program.call("GET", "/claims", 200))["items"] == []
+    await house.waiting("B-1")
+    await program.call("POST", "/modules/B-1/unreject", 409)
+    await program.call("POST", "/modules/B-1/reject", 200)
+    await program.call("POST", "/modules/B-1/unreject", 204)
+    await program.call("GET", "/modules/B-1", 404)

@@ -121,6 +121,8 @@ MAY_CALL = {
     "GET /users": {"admin"},
     "POST /users": {"admin"}, "PATCH /users/{user:int}": {"admin"}, "GET /service-accounts": {"admin"},
     "POST /service-accounts": {"admin"}, "DELETE /service-accounts/{name}": {"admin"},
+    "GET /claims": STAFF, "POST /claims/{number:int}/approve": STAFF,
+    "POST /claims/{number:int}/reject": STAFF, "POST /modules/{id}/unreject": STAFF,
     "POST /modules/claim": PEOPLE, "POST /modules/{id}/unclaim": PEOPLE,
     "GET /modules/{id}/claim-code": STAFF, "GET /maintenance": READERS, "PUT /maintenance": {"admin"},
     "GET /clients": {"admin"}, "PATCH /clients/{number:int}": {"admin"},

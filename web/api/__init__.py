@@ -8,6 +8,7 @@ from web.api import (
     audit,
     auth,
     bootstrap,
+    claims,
     clients,
     commands,
     desired,
@@ -32,9 +33,9 @@ from web.api import (
 from web.site import Site
 
 _PARTS = (
-    auth, modules, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house, types,
-    figures, settings, audit, maintenance, bootstrap, account, arrivals, people, clients, notifications,
-    timeline,
+    auth, modules, claims, groups, ownership, commands, desired, telemetry, firmware, jobs, rollouts, house,
+    types, figures, settings, audit, maintenance, bootstrap, account, arrivals, people, clients,
+    notifications, timeline,
 )  # fmt: skip
 OPERATIONS = tuple(operation for part in _PARTS for operation in part.OPERATIONS)
 
