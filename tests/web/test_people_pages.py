@@ -52,7 +52,9 @@ async def test_tokens_are_made_shown_once_and_revoked(house: House) -> None:
     program = house.anybody(authorization=f"Bearer {token}")
     assert (await program.call("GET", "/account", 200))["username"] == "user"
     number = house.core.accounts.tokens.of((await house.person("user")).id)[0].id
-    await browser.done("/account", f"/account/tokens/{number}/revoke")
+    action = f"/account/tokens/{number}/revoke"
+    assert "Tick" in (await browser.refused("/account", action, 400)).notice
+    await browser.done("/account", action, confirm="yes")
     await program.call("GET", "/account", 401)
     for wrong in ({"scope": "all"}, {"role": "admin"}, {"days": "9999"}, {"name": " "}):
         filled = {"name": "x", "scope": "read", "role": "user", "days": "30"} | wrong

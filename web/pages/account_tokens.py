@@ -33,6 +33,8 @@ async def add(visit: Visit) -> Response:
 
 async def revoke(visit: Visit) -> Response:
     try:
+        if visit.text("confirm") != "yes":
+            raise Invalid("Tick the box to confirm; nothing was done.")
         number = visit.request.path_params["number"]
         token = await visit.site.core.accounts.tokens.revoke(number, visit.person)
     except GatewayError as error:
