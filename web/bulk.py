@@ -12,7 +12,7 @@ from gateway.core.values import Module
 from web.commandforms import CommandForm, command_forms, command_label, typed_params
 from web.language import gettext as _
 from web.language import later, ngettext, told
-from web.views import module_type
+from web.views import module_type, type_name
 from web.visit import Visit
 
 # Fields of a command's parameters, so that none is taken for a field of ours.
@@ -118,7 +118,7 @@ def _assigning_image(visit: Visit, modules: list[Module], image: Image) -> Plan:
 
 
 def _image_words(visit: Visit, image: Image) -> str:
-    return f"{image.serial} · {image.version} · {module_type(visit.site.core, image.type).name}"
+    return f"{image.serial} · {image.version} · {type_name(visit.site.core, image.type)}"
 
 
 def _commanding(visit: Visit, modules: list[Module]) -> Plan:

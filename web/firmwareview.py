@@ -11,7 +11,7 @@ from gateway.core.values import Module
 from web import updatewords, wording
 from web.language import gettext as _
 from web.recorded import recorded
-from web.views import in_order, matches, module_type
+from web.views import in_order, matches, type_name
 
 SHORT = 12
 MAX_LISTED = 300
@@ -72,7 +72,7 @@ class ImageViews:
             serial=image.serial,
             version=image.version,
             type_code=image.type,
-            type_name=_(module_type(self._firmware.core, image.type).name),
+            type_name=type_name(self._firmware.core, image.type),
             size=updatewords.size(image.size),
             bytes=image.size,
             digest=image.digest,

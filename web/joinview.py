@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.core import clock
 from gateway.core.core import Core
 from web.language import gettext as _
-from web.views import module_type
+from web.views import type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ def join_view(core: Core) -> JoinView:
     join = core.joining.join
     code = join.type
     is_open = join.is_open(clock.now_ms(), 0 if code is None else code)
-    name = "" if code is None else _(module_type(core, code).name)
+    name = "" if code is None else type_name(core, code)
     return JoinView(join.mode, is_open, join.until_ms, join.quota_left, name)
 
 

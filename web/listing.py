@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from gateway.core.core import Core
 from gateway.core.rights import Principal
 from gateway.core.values import Module
-from web.views import module_type, natural, visible
+from web.views import module_type, natural, type_name, visible
 
 # In a filter: those that have none.
 NONE = "-"
@@ -139,7 +139,7 @@ def facets(core: Core, modules: Iterable[Module]) -> Facets:
     names = owner_names(core)
     return Facets(
         statuses,
-        sorted(((str(code), module_type(core, code).name, n) for code, n in types.items()), key=_by_name),
+        sorted(((str(code), type_name(core, code), n) for code, n in types.items()), key=_by_name),
         sorted(((group or NONE, group, n) for group, n in groups.items()), key=_by_name),
         sorted(
             ((NONE if id is None else str(id), names.get(id or 0, ""), n) for id, n in owners.items()),

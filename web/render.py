@@ -46,6 +46,7 @@ def environment() -> Environment:
     i18n.install_gettext_callables(language.found, language.found_of, newstyle=True)
     templates.filters |= {
         "said": language.told,
+        "worded": language.gettext,
         "age": wording.age,
         "until": wording.until,
         "iso": wording.iso,

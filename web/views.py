@@ -69,6 +69,11 @@ def module_type(core: Core, code: int) -> ModuleType:
         return ModuleType(code=code, name=_("Type %(code)s", code=code))
 
 
+def type_name(core: Core, code: int) -> str:
+    """What its type is called, in the visitor's language where it is one of ours."""
+    return _(module_type(core, code).name)
+
+
 def view_of(core: Core, module: Module) -> ModuleView:
     kind = module_type(core, module.type)
     presence = core.presence.of(module.id)

@@ -14,7 +14,7 @@ from web.healthview import about, database_size
 from web.language import gettext as _
 from web.pages.table import Page
 from web.pulseview import plots
-from web.views import module_type
+from web.views import type_name
 from web.visit import Visit
 
 HOUR_MS = 3_600_000
@@ -36,7 +36,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "admin_statistics.html",
         by_status=[(status, _(words), statuses[status]) for status, words in wording.STATUS_WORDS.items()],
-        by_type=_counted(module_type(core, module.type).name for module in approved),
+        by_type=_counted(type_name(core, module.type) for module in approved),
         by_group=_counted(module.group or _("no group") for module in approved),
         total=len(approved),
         plots=plots(core.pulse.samples()),

@@ -9,6 +9,7 @@ from gateway.core.errors import GatewayError, Invalid
 from gateway.core.values import Module
 from web.access import Access
 from web.bulk import Plan, perform, plan_of
+from web.language import gettext as _
 from web.language import told
 from web.listing import listed, listing_of
 from web.notices import Notice
@@ -84,7 +85,7 @@ async def show(visit: Visit) -> Response:
     session_id = visit.session.id if visit.session else 0
     result = visit.site.results.get(session_id, visit.query("done"))
     if result is None:
-        return visit.go("/modules", Notice("Choose modules in the list first.", "info"))
+        return visit.go("/modules", Notice(_("Choose modules in the list first."), "info"))
     return await visit.long_page("bulk_done.html", result=result, most=MAX_NAMED)
 
 

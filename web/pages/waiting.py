@@ -16,7 +16,7 @@ from web.language import ngettext, told
 from web.notices import Notice
 from web.ownerview import claim_view
 from web.pages.table import Page
-from web.views import ModuleView, module_type, view_of, visible
+from web.views import ModuleView, type_name, view_of, visible
 from web.visit import Visit
 
 MAX_NAME = 100
@@ -50,7 +50,7 @@ def newcomers(core: Core, visitor: Principal) -> list[Item]:
     return sorted(
         (
             Item(
-                module.id, module.name, module.location, module_type(core, module.type).name,
+                module.id, module.name, module.location, type_name(core, module.type),
                 module.hardware, module.reported_firmware, module.address, module.created_at_ms,
                 module.expires_at_ms or module.created_at_ms,
                 locked=_locked(core, core.registry.digests(module).token),
@@ -109,7 +109,7 @@ def _images(visit: Visit) -> list[tuple[str, str]]:
     firmware = visit.site.firmware
     usable = [image for image in firmware.images.all() if not firmware.images.damaged(image)]
     words = [
-        (str(image.id), f"{image.serial} · {image.version} · {module_type(visit.site.core, image.type).name}")
+        (str(image.id), f"{image.serial} · {image.version} · {type_name(visit.site.core, image.type)}")
         for image in usable
     ]
     return [("", _("None")), *words]
