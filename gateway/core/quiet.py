@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.core.errors import Invalid
 
-_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z", re.ASCII)
 
 
 class QuietHours(msgspec.Struct, frozen=True):
