@@ -9,6 +9,7 @@ from web import wording
 from web.commandforms import command_label
 from web.language import gettext as _
 from web.language import later
+from web.recorded import recorded
 from web.wording import span
 
 SHOWN = 8
@@ -77,7 +78,7 @@ def command_view(kind: ModuleType, command: Command) -> CommandView:
         params=wording.plain(command.params),
         status=command.status,
         word=status_word(command.status),
-        error=command.error or "",
+        error=recorded(command.error or ""),
         result="" if command.result is None else wording.shown(command.result),
         by=command.by,
         created_at_ms=command.created_at_ms,

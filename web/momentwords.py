@@ -18,6 +18,7 @@ from web.jobview import image_names
 from web.language import gettext as _
 from web.language import later, ngettext, told
 from web.modulecommands import status_word
+from web.recorded import recorded
 
 KIND_WORDS = {
     "access": later("Registration and access"),
@@ -183,7 +184,8 @@ def _more(moment: Moment) -> str:
         return ", ".join(f"{key} {value}" for key, value in (said.get("changed", {}) | gone).items())
     if moment.kind in ("change", "presence", "alert") or moment.what == "left_out":
         return ""
-    return str(said.get("error") or said.get("text") or said.get("reason") or "")
+    # What it logged is its own word; errors are sentences of ours as often as not.
+    return str(said.get("text") or said.get("reason") or recorded(str(said.get("error") or "")))
 
 
 def kinds() -> list[tuple[str, str]]:
