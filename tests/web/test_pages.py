@@ -42,7 +42,7 @@ async def test_the_list_is_filtered(house: House, query: str, found: set[str] | 
     await house.module("L-1", type=0, information={"name": "Garland"})
     house.core.presence.heard(house.core.registry.get("W-1"))
     page = await (await house.browser("technician")).page(f"/modules{query}")
-    rows = {at["data-module"] for tag, at in page.elements if tag == "tr" and "data-module" in at}
+    rows = {at["data-module"] for tag, at in page.elements if tag == "tr" and at.get("data-module")}
     assert rows == ({"W-1", "W-2", "L-1"} if found is None else found)
 
 

@@ -268,7 +268,7 @@ export class VirtualList {
       const data = this.at(index);
       if (data) this.show(row, data);
     }
-    this.draw();
+    this.fill();
     return true;
   }
 
