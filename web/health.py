@@ -34,19 +34,7 @@ class Figures(Collector):
             "passerelle_waiting", "Newcomers and re-enrolments that wait.", core.registry.waiting()
         )
         yield GaugeMetricFamily("passerelle_users", "User accounts.", len(core.accounts.people.all()))
-        yield CounterMetricFamily(
-            "passerelle_telemetry_received", "Telemetry messages taken.", core.telemetry.received
-        )
-        yield CounterMetricFamily(
-            "passerelle_telemetry_set_aside",
-            "Readings that did not fit and were set aside.",
-            core.telemetry.set_aside.total(),
-        )
-        yield CounterMetricFamily(
-            "passerelle_telemetry_not_kept",
-            "Readings that were shown and not recorded, for want of disk.",
-            core.telemetry.not_kept,
-        )
+        yield from self._of_telemetry()
         yield CounterMetricFamily(
             "passerelle_listener_failures", "Event listeners that failed.", core.hub.failures
         )
@@ -67,6 +55,22 @@ class Figures(Collector):
         for name, count in self._site.roof.mqtt_counts().items():
             what = f"MQTT: {name.replace('_', ' ')}."
             yield UnknownMetricFamily(f"passerelle_mqtt_{name}", what, count)
+
+    def _of_telemetry(self) -> Iterable[Metric]:
+        core = self._site.core
+        yield CounterMetricFamily(
+            "passerelle_telemetry_received", "Telemetry messages taken.", core.telemetry.received
+        )
+        yield CounterMetricFamily(
+            "passerelle_telemetry_set_aside",
+            "Readings that did not fit and were set aside.",
+            core.telemetry.set_aside.total(),
+        )
+        yield CounterMetricFamily(
+            "passerelle_telemetry_not_kept",
+            "Readings that were shown and not recorded, for want of disk.",
+            core.telemetry.not_kept,
+        )
 
     def _of_alerts(self) -> Iterable[Metric]:
         alerting = self._site.core.alerting
