@@ -74,6 +74,8 @@ class PlotView:
     query: str
     raw_query: str
     zone: str
+    # What people should know of the disk; empty when all is kept.
+    warning: str
 
     @property
     def chosen(self) -> list[Line]:
@@ -122,6 +124,7 @@ async def plot_view(visit: Visit, module: Module, kind: ModuleType) -> PlotView 
         query=urlencode(span | ({"step": window.step_ms} if window.step_ms else {})),
         raw_query=urlencode(span),
         zone=localtime.zone_name(),
+        warning="" if core.keeping.health.state == "ok" else core.keeping.health.sentence,
     )
 
 

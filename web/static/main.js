@@ -53,6 +53,7 @@ if (!document.documentElement.dataset.zone) document.cookie = `passerelle_zone=$
 
 let page = location.pathname;
 onSwap(() => {
+  document.querySelector("main [data-focus]")?.focus();
   tidyLists();
   plots();
   if (page !== location.pathname) {
