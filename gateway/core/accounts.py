@@ -11,7 +11,7 @@ from gateway.core.limits import Throttle
 from gateway.core.maintenance import MaintenanceMode
 from gateway.core.people import People, User
 from gateway.core.personal_tokens import PersonalTokens
-from gateway.core.rights import Person, Role
+from gateway.core.rights import Person, Role, may_administer
 from gateway.core.second_factor import SecondFactorNeeded, SecondFactors
 from gateway.core.sessions import Session, Sessions, Tokens
 from gateway.core.sign_ups import SignUps
@@ -195,17 +195,19 @@ class Accounts:
         await self.people.logged_in(user)
         return await self.sessions.issue(user.person, address, agent)
 
-    async def change_password(self, session: Session, old: str, new: str, address: str) -> None:
+    async def change_password(
+        self, session: Session, old: str, new: str, address: str, mark: str = ""
+    ) -> None:
         """One's own password; every other session of the person ends."""
         user = self.people.get(session.person_id)
-        await self.prove(user.username, old, address)
+        await self.prove(user.username, old, address, mark)
         await self.people.set_password(user.id, new, user.person)
         await self.sessions.close_all(user.id, user.username, but=session.id)
 
     async def log_out_everywhere(self, person_id: int, by: Person, *, tokens_too: bool = False) -> int:
         """Every session of somebody, and his own tokens when asked; returns how many sessions ended."""
         user = self.people.get(person_id)
-        if by.id != person_id and by.role is not Role.ADMIN:
+        if by.id != person_id and not may_administer(by):
             raise Forbidden("Only an admin logs other people out.")
         if tokens_too:
             await self.tokens.revoke_all(user.id, by)

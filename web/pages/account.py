@@ -63,7 +63,8 @@ async def change_password(visit: Visit) -> Response:
     try:
         if visit.session is None or new != visit.form.get("again"):
             raise Invalid("The two new passwords are not the same.")
-        await accounts.change_password(visit.session, current, new, visit.address)
+        mark = visit.request.cookies.get(cookies.KNOWN, "")
+        await accounts.change_password(visit.session, current, new, visit.address, mark)
     except Unauthenticated:
         return await show(replace(visit, refused=Invalid("The current password is wrong.")))
     except GatewayError as error:
