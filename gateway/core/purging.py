@@ -18,6 +18,7 @@ _FIRSTS = """
 SELECT s.id, m.type, (SELECT MIN(t.<at>) FROM <table> t WHERE t.series = s.id)
 FROM series s JOIN module m ON m.number = s.module_number
 """
+_NEWEST = "SELECT MAX(<at>) FROM <table> WHERE series = ?"
 _FOLLOWING = "SELECT <at> FROM <table> WHERE series = ? AND <at> < ? ORDER BY <at> LIMIT 1 OFFSET ?"
 _COUNT = "SELECT COUNT(*) FROM <table> WHERE series = ? AND <at> < ?"
 _DELETE = "DELETE FROM <table> WHERE series = ? AND <at> < ?"
@@ -84,6 +85,11 @@ def _cuts(
         before_ms = min(cutoff(type), waits.get(series, 2**62))
         if first_ms is None or first_ms >= before_ms:
             continue
+        if level is RAW:
+            # The newest is what a restart shows again, however old it is.
+            before_ms = min(before_ms, _floor(ask(level.sql(_NEWEST), series)[0][0]))
+            if first_ms >= before_ms:
+                continue
         following = ask(level.sql(_FOLLOWING), series, before_ms, rows)
         if not following:
             yield series, before_ms, ask(level.sql(_COUNT), series, before_ms)[0][0]

@@ -61,8 +61,13 @@ class Retention:
         if oldest_ms is None or oldest_ms >= covered_ms:
             return False
         step_ms = floor((covered_ms - oldest_ms) // THIN_STEPS, FIVE_MINUTES_MS) + FIVE_MINUTES_MS
-        before_ms = min(floor(oldest_ms, FIVE_MINUTES_MS) + step_ms, covered_ms)
-        return await self._delete(RAW, lambda type: before_ms)
+        before_ms = floor(oldest_ms, FIVE_MINUTES_MS)
+        # The oldest may be the last of a key that is silent, and stays: on to those that may go.
+        while before_ms < covered_ms:
+            before_ms = min(before_ms + step_ms, covered_ms)
+            if await self._delete(RAW, partial(_same, before_ms)):
+                return True
+        return False
 
     async def _delete(self, level: Level, cutoff: Cutoff) -> bool:
         """Whether there was anything."""
@@ -76,6 +81,11 @@ class Retention:
                 break
             some = True
         return some
+
+
+def _same(before_ms: int, type: int) -> int:
+    """One cutoff for every type."""
+    return before_ms
 
 
 def floor(at_ms: int, step_ms: int) -> int:

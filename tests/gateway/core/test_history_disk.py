@@ -94,6 +94,8 @@ async def test_the_cap_that_an_admin_grants(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("gateway.core.trust._beat_ms", lambda: clock.s * 1000)
     async with open_heart(tmp_path) as core:
         module, _ = await approved(core)
+        core.telemetry.report(module, {"silent": 1})  # stays, and is in nobody's way
+        clock.pass_s(86_400)
         report(core, module, clock, 6000)
         await core.keeping.turn()
         first = await readings(core)

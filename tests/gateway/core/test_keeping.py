@@ -118,9 +118,9 @@ async def test_each_level_goes_when_it_is_over_age_and_a_type_may_say_otherwise(
             series = core.telemetry.series(module.id, "a")
             counted = []
             for table in ("reading", "reading_five_minutes", "reading_hour"):
-                found = await core.store.read(
-                    lambda t=table: ask(f"SELECT COUNT(*) FROM {t} WHERE series = ?", series)
-                )
+                at = "ts_ms" if table == "reading" else "start_ms"
+                sql = f"SELECT COUNT(*) FROM {table} WHERE series = ? AND {at} <= ?"
+                found = await core.store.read(lambda sql=sql: ask(sql, series, start))
                 counted.append(found[0][0])
             return counted
 
@@ -136,6 +136,8 @@ async def test_each_level_goes_when_it_is_over_age_and_a_type_may_say_otherwise(
             clock.ms = int(start + days * DAY_MS)
             clock.s += 2 * 86_400
             core.keeping._trust.begin(0)
+            for module in (usual, brief):
+                core.telemetry.report(module, {"a": 2})
             await core.keeping.turn()
             assert (await there(usual), await there(brief)) == (of_usual, of_brief), days
 
@@ -183,14 +185,31 @@ async def test_what_comes_late_for_deleted_readings_is_added(tmp_path, clock):
         module, _ = await approved(core)
         start = clock.ms
         core.telemetry.report(module, {"a": 2}, start)
-        await turn_after(core, clock, 3 * 3600)
+        clock.pass_s(3 * 3600)
+        core.telemetry.report(module, {"a": 4})
+        newest = [(clock.ms, 4)]
+        await core.keeping.turn()
         # Early, as when the disk is nearly full.
         assert await core.keeping._retention.thin(core.keeping._done_ms)
-        assert await rows(core, "raw") == []
+        assert await rows(core, "raw") == newest
         core.telemetry.report(module, {"a": 5}, start + 1000)
         await core.keeping.turn()
         assert await rows(core, "five") == [(start, 2, 7, 2, 5, 2)] == await rows(core, "hour")
-        assert await rows(core, "raw") == []
+        assert await rows(core, "raw") == newest
+
+
+async def test_a_restart_shows_the_last_value_of_the_longest_silent(tmp_path, clock):
+    async with open_heart(tmp_path) as core:
+        module, _ = await approved(core)
+        core.telemetry.report(module, {"a": 1}, clock.ms - HOUR_MS)
+        core.telemetry.report(module, {"a": 2, "note": "x"}, clock.ms)
+        await core.store.run(lambda: None)
+        clock.pass_s(30 * 86_400)
+        await core.keeping.turn()
+        await turn_after(core, clock, 25 * 3600)
+        assert len(await rows(core, "raw")) == 2
+    async with open_heart(tmp_path) as core:
+        assert core.telemetry.latest("MC-1") == {"a": 2, "note": "x"}
 
 
 async def test_the_history_of_a_deleted_module_goes_with_it(tmp_path, clock):
