@@ -46,7 +46,7 @@ async def test_a_user_is_added(door, tmp_path):
 
 
 async def test_modules_are_imported_all_or_none_with_the_line(door, tmp_path):
-    with pytest.raises(GatewayError, match="Entry 3: there is a module 'mc-1'"):
+    with pytest.raises(GatewayError, match="Entry 3: 'mc-1' stands in entry 1 already"):
         await door("module.import", rows=[*ROWS, {"serial": "mc-1", "type": "7"}])
     with pytest.raises(GatewayError, match="Entry 1: '' is no serial"):
         await door("module.import", rows=[{"serial": None, "type": None}])

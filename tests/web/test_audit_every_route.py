@@ -68,6 +68,9 @@ async def done(stage: Stage, key: str, act: Act, *, page: bool) -> tuple[list[di
     said = Page(reply.text).notice if page and reply.status_code >= 400 else reply.text[:500]
     assert reply.status_code < 400, f"{reply.status_code} {said}"
     rows = await house.core.audit.rows_after(before, Wanted(), 50)
+    if "/rollouts" in key:
+        # Each update that a rollout starts has a row of its own, when its turn comes.
+        rows = [row for row in rows if row["action"].startswith("rollout.")]
     # What follows from it by itself (an update that ends with its rollout) is the gateway's own act.
     return [row for row in rows if row["who"] != GATEWAY], secrets_in(reply) | await shown_once(caller, reply)
 
