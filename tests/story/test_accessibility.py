@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.gateway_process import ADMIN, GatewayProcess
+from tests.gateway_process import ADMIN, GatewayProcess, wait_until
 from web.pages import PAGES
 
 from .barriers import barriers
@@ -155,7 +155,7 @@ def test_a_page_in_french_brings_the_texts_of_its_scripts(gateway: GatewayProces
         page.locator("[name=password]").fill(gateway.password)
         page.locator("button.main").click()
         expect(page.get_by_role("heading", name="Accueil")).to_be_visible()
-        page.wait_for_function("document.cookie.includes('passerelle_zone')")
+        wait_until(lambda: "passerelle_zone" in page.evaluate("document.cookie"), "the browser's zone")
         page.goto("/modules")
         said = page.evaluate("import('/static/language.js').then(({ t }) => t('Online'))")
         assert said == "En ligne"
