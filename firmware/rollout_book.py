@@ -121,6 +121,11 @@ class Book:
             "eta": round((total - received) / rate) if rate else None,
         }
 
+    def named(self, progress: Progress) -> frozenset[int]:
+        """The numbers of all modules that it names: those in it, and those never updated beside them."""
+        pairs = (self._registry.known(id) for pair in progress.rollout.plan.never_both for id in pair)
+        return frozenset(progress.members) | {module.number for module in pairs if module is not None}
+
     def members(self, progress: Progress) -> list[dict[str, Any]]:
         found = [(member, self._registry.numbered(number)) for number, member in progress.members.items()]
         rows = [_row(member, module) for member, module in found if module is not None]
@@ -192,7 +197,7 @@ class Book:
             self._untold.add(id)
             return
         self._timers[id] = asyncio.get_running_loop().call_later(TELL_EVERY_S, self._pause_over, progress)
-        self._hub.publish(RolloutChanged(self.describe(progress)))
+        self._hub.publish(RolloutChanged(self.describe(progress), self.named(progress)))
 
     def _pause_over(self, progress: Progress) -> None:
         del self._timers[progress.rollout.id]

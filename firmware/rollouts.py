@@ -23,7 +23,7 @@ from gateway.core import clock
 from gateway.core.core import Core
 from gateway.core.errors import Conflict, Forbidden, GatewayError, Invalid, NotFound
 from gateway.core.registry import Registry
-from gateway.core.rights import Person, may_administer, may_manage, may_see
+from gateway.core.rights import Person, Principal, may_administer, may_manage, may_see
 from gateway.core.values import Module
 
 __all__ = ["Rollout", "Rollouts"]
@@ -73,6 +73,25 @@ class Rollouts:
 
     def get(self, id: int) -> Rollout:
         return self._book.get(id).rollout
+
+    def all_to(self, who: Principal) -> list[Rollout]:
+        """Those that name no module beyond what somebody looks after; oldest first."""
+        return [progress.rollout for progress in self._book.all() if self._sees(who, progress)]
+
+    def get_to(self, id: int, who: Principal) -> Rollout:
+        """Raises `NotFound`, also where it names modules beyond what somebody looks after."""
+        progress = self._book.get(id)
+        if not self._sees(who, progress):
+            raise NotFound("There is no rollout %(id)s.", id=id)
+        return progress.rollout
+
+    def _sees(self, who: Principal, progress: Progress) -> bool:
+        # Who sees what belongs to nobody and is in no group sees everything.
+        return may_see(who, None) or all(
+            may_see(who, module.owner_id, module.group)
+            for number in self._book.named(progress)
+            if (module := self._registry.numbered(number)) is not None
+        )
 
     def members(self, id: int) -> list[dict[str, Any]]:
         return self._book.members(self._book.get(id))

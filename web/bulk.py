@@ -12,7 +12,7 @@ from gateway.core.values import Module
 from web.commandforms import CommandForm, command_forms, command_label, typed_params
 from web.language import gettext as _
 from web.language import later, ngettext, told
-from web.views import module_type, type_name
+from web.views import module_type, seen_by, type_name
 from web.visit import Visit
 
 # Fields of a command's parameters, so that none is taken for a field of ours.
@@ -163,7 +163,7 @@ def _sending(visit: Visit, modules: list[Module], kinds: dict[int, ModuleType], 
 
 def _grouping(visit: Visit, modules: list[Module]) -> Plan:
     core, group = visit.site.core, visit.text("group")
-    known = sorted({module.group for module in core.registry.all() if module.group})
+    known = sorted({module.group for module in seen_by(core, visit.person) if module.group})
 
     async def perform(module: Module) -> None:
         if len(group) > MAX_GROUP:

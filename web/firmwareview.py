@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from firmware.house import Firmware
 from firmware.values import Image
-from gateway.core.core import Core
 from gateway.core.values import Module
 from web import updatewords, wording
 from web.language import gettext as _
 from web.recorded import recorded
-from web.views import in_order, matches, type_name
+from web.views import in_order, matches, seen_by, type_name
+from web.visit import Visit
 
 SHORT = 12
 MAX_LISTED = 300
@@ -142,11 +142,12 @@ def _note(firmware: Firmware, image: Image, module: Module) -> str:
     return _("on its way") if job is not None and job.image_id == image.id else ""
 
 
-def candidates(core: Core, image: Image, most: int, q: str = "") -> tuple[list[Module], int]:
-    """Approved modules of its type with `q` in name, id or place: so many in the order of names, and how
-    many there are."""
-    code = str(image.type)
-    found = [m for m in core.registry.all() if m.life == "approved" and matches(core, m, type=code, q=q)]
+def candidates(visit: Visit, image: Image, most: int, q: str = "") -> tuple[list[Module], int]:
+    """Approved modules of its type that the visitor looks after, with `q` in name, id or place: so many in
+    the order of names, and how many there are."""
+    core, code = visit.site.core, str(image.type)
+    seen = seen_by(core, visit.person)
+    found = [m for m in seen if m.life == "approved" and matches(core, m, type=code, q=q)]
     # Numbers count as numbers only among those that are shown: to sort all that way takes too long.
     found.sort(key=lambda module: (module.name or module.id).lower())
     return in_order(found[:most]), len(found)

@@ -7,10 +7,12 @@ from firmware.house import Firmware
 from firmware.values import Job, Step
 from gateway.core import clock
 from gateway.core.errors import NotFound
+from gateway.core.rights import may_see
 from gateway.core.values import Module
 from web import updatewords
 from web.language import gettext as _
 from web.recorded import recorded
+from web.visit import Visit
 
 PAST = 10
 _TRY_AGAIN = ("failed", "rolled_back", "cancelled")
@@ -118,6 +120,13 @@ class StepView:
 def step_view(step: Step) -> StepView:
     word, icon = updatewords.state_word(step.state), updatewords.state_icon(step.state)
     return StepView(step.state, word, icon, step.at_ms, recorded(step.evidence), step.by)
+
+
+def open_jobs(visit: Visit) -> list[Job]:
+    """Updates that have not ended, of modules that the visitor looks after."""
+    numbered, who = visit.site.core.registry.numbered, visit.person
+    known = ((job, numbered(job.module_number)) for job in visit.site.firmware.ledger.open_jobs())
+    return [job for job, module in known if module and may_see(who, module.owner_id, module.group)]
 
 
 def job_views(firmware: Firmware, jobs: Iterable[Job], most: int) -> list[JobView]:

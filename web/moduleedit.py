@@ -8,6 +8,7 @@ from gateway.core.errors import Conflict, Said
 from gateway.core.values import Module
 from web.language import gettext as _
 from web.language import later
+from web.views import seen_by
 from web.visit import Visit
 
 # Field of the form: how people call it, and the word of its change on the time line.
@@ -28,7 +29,8 @@ class EditView:
 
 
 def edit_view(visit: Visit, module: Module) -> EditView:
-    groups = {each.group for each in visit.site.core.registry.all() if each.group} if visit.manages else set()
+    seen = seen_by(visit.site.core, visit.person) if visit.manages else ()
+    groups = {each.group for each in seen if each.group}
     return EditView(module.name, module.location, module.group, tuple(sorted(groups)[:MAX_GROUPS]))
 
 

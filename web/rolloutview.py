@@ -6,6 +6,7 @@ from typing import Any
 from firmware.house import Firmware
 from firmware.plan import Plan, Wave
 from firmware.rollout_values import Rollout
+from gateway.core.rights import Principal
 from web import updatewords, wording
 from web.jobview import JobView, image_names, job_view
 from web.language import gettext as _
@@ -67,9 +68,9 @@ class MemberView:
     job: JobView | None
 
 
-def rollout_views(firmware: Firmware, most: int, state: str = "") -> list[RolloutView]:
-    """The newest first."""
-    found = [rollout for rollout in firmware.rollouts.all() if state in ("", rollout.state)]
+def rollout_views(firmware: Firmware, visitor: Principal, most: int, state: str = "") -> list[RolloutView]:
+    """Those that the visitor may see, the newest first."""
+    found = [rollout for rollout in firmware.rollouts.all_to(visitor) if state in ("", rollout.state)]
     found.sort(key=lambda rollout: -rollout.id)
     return [rollout_view(firmware, rollout) for rollout in found[:most]]
 

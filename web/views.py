@@ -114,8 +114,12 @@ def _reading(kind: ModuleType, key: str, value: Any) -> Reading:
 
 def visible(core: Core, visitor: Principal) -> Iterable[Module]:
     """What this visitor may see, in the order of names."""
-    seen = (m for m in core.registry.all() if may_see(visitor, m.owner_id, m.group))
-    return in_order(seen)
+    return in_order(seen_by(core, visitor))
+
+
+def seen_by(core: Core, visitor: Principal) -> Iterable[Module]:
+    """What this visitor may see, in no order, which is quicker."""
+    return (m for m in core.registry.all() if may_see(visitor, m.owner_id, m.group))
 
 
 def in_order(modules: Iterable[Module]) -> list[Module]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 from bridge.sockets.audience import Audience, Browser
@@ -20,13 +21,13 @@ Keys = dict[Key, None]
 
 
 class UpdatesNews:
-    """`_known` holds the newest of each job and rollout; the module of a job tells who may hear of it."""
+    """`_known` holds the newest of each job and rollout; the modules of each tell who may hear of it."""
 
     def __init__(self, core: Core, audience: Audience, speaker: Speaker) -> None:
         self._core = core
         self._audience = audience
         self._speaker = speaker
-        self._known: OrderedDict[Key, tuple[dict[str, Any], str]] = OrderedDict()
+        self._known: OrderedDict[Key, tuple[dict[str, Any], str, Collection[int]]] = OrderedDict()
         self._changed: Keys = {}
         self._backlogs: dict[str, Keys] = {}
         self._timer: asyncio.Handle | None = None
@@ -37,21 +38,21 @@ class UpdatesNews:
         core.hub.subscribe(ModuleRemoved, self._module_removed)
 
     def _job_changed(self, event: FirmwareJobChanged) -> None:
-        self._mark((JOB, event.job["id"]), event.job, event.module_id)
+        self._mark((JOB, event.job["id"]), event.job, event.module_id, ())
 
     def _rollout_changed(self, event: RolloutChanged) -> None:
         # A plan may name thousands of modules and never changes: whoever shows the rollout has it.
         news = {key: value for key, value in event.rollout.items() if key != "plan"}
-        self._mark((ROLLOUT, event.rollout["id"]), news, "")
+        self._mark((ROLLOUT, event.rollout["id"]), news, "", event.modules)
 
     def _module_removed(self, event: ModuleRemoved) -> None:
         """Another one may get its id."""
-        gone = [key for key, (_, module_id) in self._known.items() if module_id == event.module.id]
+        gone = [key for key, (_, module_id, _) in self._known.items() if module_id == event.module.id]
         for key in gone:
             del self._known[key]
 
-    def _mark(self, key: Key, data: dict[str, Any], module_id: str) -> None:
-        self._known[key] = (data, module_id)
+    def _mark(self, key: Key, data: dict[str, Any], module_id: str, numbers: Collection[int]) -> None:
+        self._known[key] = (data, module_id, numbers)
         self._known.move_to_end(key)
         self._changed[key] = None
         while len(self._known) > MOST_KNOWN:
@@ -102,6 +103,14 @@ class UpdatesNews:
 
     def _sees(self, browser: Browser, key: Key) -> bool:
         if key[0] == ROLLOUT:
-            return browser.person.role is not Role.USER
+            return browser.person.role is not Role.USER and self._sees_all(browser, self._known[key][2])
         module = self._core.registry.known(self._known[key][1])
         return module is not None and browser.may_see(module.owner_id, module.group)
+
+    def _sees_all(self, browser: Browser, numbers: Collection[int]) -> bool:
+        # Who sees what belongs to nobody and is in no group sees everything.
+        return browser.may_see(None) or all(
+            browser.may_see(module.owner_id, module.group)
+            for number in numbers
+            if (module := self._core.registry.numbered(number)) is not None
+        )

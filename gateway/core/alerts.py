@@ -155,7 +155,8 @@ class Alerts:
 
     def may_see(self, visitor: Principal, alert: Alert) -> bool:
         if alert.module_number is None:
-            return may_manage(visitor)
+            # Why a rollout stopped names modules of any group.
+            return may_manage(visitor) and (alert.kind != "rollout" or may_see(visitor, None))
         module = self._registry.numbered(alert.module_number)
         return module is not None and may_see(visitor, module.owner_id, module.group)
 

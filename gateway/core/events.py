@@ -5,7 +5,7 @@ Events have many listeners; one that fails is logged and hurts nobody.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -148,9 +148,10 @@ class FirmwareJobChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class RolloutChanged(Event):
-    """`rollout` as REST shows it, without its members."""
+    """`rollout` as REST shows it, without its members; `modules`: the numbers of all that it names."""
 
     rollout: dict[str, Any]
+    modules: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

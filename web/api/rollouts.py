@@ -31,7 +31,7 @@ async def create(call: Call) -> Response:
 
 async def find(call: Call) -> Any:
     rollouts = _rollouts(call)
-    ordered = sorted(rollouts.all(), key=_key)
+    ordered = sorted(rollouts.all_to(call.visit.principal), key=_key)
     items, following = page(ordered, call.query, _key)
     return {"items": [rollouts.describe(rollout) for rollout in items], "next": following}
 
@@ -43,7 +43,7 @@ def _key(rollout: Rollout) -> str:
 
 async def get(call: Call) -> Any:
     rollouts = _rollouts(call)
-    rollout = rollouts.get(call.path["number"])
+    rollout = rollouts.get_to(call.path["number"], call.visit.principal)
     return rollouts.describe(rollout) | {"members": rollouts.members(rollout.id)}
 
 

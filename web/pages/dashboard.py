@@ -76,7 +76,7 @@ def _updates(visit: Visit, modules: list[Module]) -> list[JobView]:
 
 def _rollouts(visit: Visit) -> list[RolloutView]:
     """Those that stopped by themselves and wait for somebody."""
-    return rollout_views(visit.site.firmware, SHOWN, "stopped") if visit.manages else []
+    return rollout_views(visit.site.firmware, visit.person, SHOWN, "stopped") if visit.manages else []
 
 
 def _example(visit: Visit) -> str:

@@ -13,12 +13,13 @@ from gateway.core.errors import GatewayError, Invalid, TooLarge
 from web import updatewords, wording
 from web.access import Access
 from web.firmwareview import MAX_LISTED, ImageViews
-from web.jobview import job_views, troubled
+from web.jobview import job_views, open_jobs, troubled
 from web.language import gettext as _
 from web.notices import Notice
 from web.pages.table import Handler, Page
 from web.rolloutview import rollout_views
 from web.upload import receive_image
+from web.views import seen_by
 from web.visit import Visit
 
 SHOWN_JOBS = 100
@@ -35,7 +36,7 @@ Action = Callable[[Visit], Awaitable[Notice]]
 
 async def show(visit: Visit) -> Response:
     core, firmware = visit.site.core, visit.site.firmware
-    jobs = firmware.ledger.open_jobs()
+    jobs = open_jobs(visit)
     signing = firmware.signing
     return await visit.long_page(
         "firmware.html",
@@ -43,8 +44,8 @@ async def show(visit: Visit) -> Response:
         images_total=len(firmware.images.all()),
         jobs=job_views(firmware, jobs, SHOWN_JOBS),
         jobs_total=len(jobs),
-        troubled=troubled(firmware, core.registry.all(), SHOWN_JOBS),
-        rollouts=rollout_views(firmware, SHOWN_ROLLOUTS),
+        troubled=troubled(firmware, seen_by(core, visit.person), SHOWN_JOBS),
+        rollouts=rollout_views(firmware, visit.person, SHOWN_ROLLOUTS),
         types=[(kind.code, _(kind.name)) for kind in core.types.all()],
         policy=signing.policy,
         public_key=signing.public_key,

@@ -5,18 +5,18 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from firmware.house import Firmware
 from firmware.values import Image, Job
 from gateway.core.errors import Conflict, GatewayError, Invalid
 from web import localtime
 from web.access import Access
 from web.firmwareview import ImageViews, candidates, choices
-from web.jobview import job_views
+from web.jobview import job_views, open_jobs
 from web.language import gettext as _
 from web.language import ngettext, told
 from web.notices import Notice
 from web.pages.firmware import check_confirmed
 from web.pages.table import Handler, Page
+from web.views import seen_by
 from web.visit import Visit
 
 MAX_CHOICES = 300
@@ -32,9 +32,9 @@ def asked_image(visit: Visit) -> Image:
 
 async def show(visit: Visit) -> Response:
     firmware, image = visit.site.firmware, asked_image(visit)
-    modules, total = candidates(firmware.core, image, MAX_CHOICES, visit.query("q"))
+    modules, total = candidates(visit, image, MAX_CHOICES, visit.query("q"))
     fitting, others = choices(firmware, ((image, module) for module in modules))
-    jobs = [job for job in firmware.ledger.open_jobs() if job.image_id == image.id]
+    jobs = [job for job in open_jobs(visit) if job.image_id == image.id]
     return await visit.long_page(
         "image.html",
         image=ImageViews(firmware).view(image),
@@ -45,16 +45,15 @@ async def show(visit: Visit) -> Response:
         jobs_total=len(jobs),
         picked=set(visit.texts("id")),
         q=visit.query("q"),
-        holders=_holders(firmware, image),
+        holders=_holders(visit, image),
         zone=localtime.zone_name() or firmware.core.settings.time_zone,
     )
 
 
-def _holders(firmware: Firmware, image: Image) -> list[str]:
+def _holders(visit: Visit, image: Image) -> list[str]:
     """Modules because of which it cannot be deleted."""
-    serial = image.serial.lower()
-    modules = firmware.core.registry.all()
-    return [m.id for m in modules if serial in (m.firmware.lower(), m.assigned_firmware.lower())]
+    serial, seen = image.serial.lower(), seen_by(visit.site.core, visit.person)
+    return [m.id for m in seen if serial in (m.firmware.lower(), m.assigned_firmware.lower())]
 
 
 async def assign(visit: Visit, image: Image) -> tuple[str, Notice]:

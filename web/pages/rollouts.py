@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from firmware.house import Firmware
 from firmware.rollout_values import Rollout
 from firmware.rollouts import Rollouts
 from firmware.values import Image
@@ -22,6 +21,7 @@ from web.pages.table import Handler, Page
 from web.rolloutplan import typed_plan
 from web.rolloutsteps import step_views
 from web.rolloutview import member_views, plan_rows, rollout_view, rollout_views, wave_views
+from web.views import seen_by
 from web.visit import Visit
 
 MAX_MEMBERS = 300
@@ -32,7 +32,7 @@ Step = Callable[[Visit, Rollouts, int], Awaitable[Rollout]]
 
 
 async def show_all(visit: Visit) -> Response:
-    return visit.page("rollouts.html", rollouts=rollout_views(visit.site.firmware, MAX_LISTED))
+    return visit.page("rollouts.html", rollouts=rollout_views(visit.site.firmware, visit.person, MAX_LISTED))
 
 
 async def show_new(visit: Visit) -> Response:
@@ -40,14 +40,14 @@ async def show_new(visit: Visit) -> Response:
     firmware = visit.site.firmware
     images = [image for image in firmware.images.all() if not firmware.images.damaged(image)]
     image = _chosen(visit, images)
-    modules, total = candidates(firmware.core, image, MAX_CHOICES) if image else ([], 0)
+    modules, total = candidates(visit, image, MAX_CHOICES) if image else ([], 0)
     return await visit.long_page(
         "rollout_new.html",
         images=images,
         image=ImageViews(firmware).view(image) if image else None,
         modules=modules,
         total=total,
-        groups=_groups(firmware, image),
+        groups=_groups(visit, image),
         picked=set(visit.texts("id")),
         canaries=set(visit.texts("canary")),
         days=list(enumerate(wording.days())),
@@ -61,8 +61,8 @@ def _chosen(visit: Visit, images: list[Image]) -> Image | None:
     return next((image for image in images if str(image.id) == wanted), images[0] if images else None)
 
 
-def _groups(firmware: Firmware, image: Image | None) -> list[tuple[str, str]]:
-    modules = firmware.core.registry.all()
+def _groups(visit: Visit, image: Image | None) -> list[tuple[str, str]]:
+    modules = seen_by(visit.site.core, visit.person)
     names = {module.group for module in modules if image is not None and module.type == image.type}
     return [(name, name) for name in sorted(names - {""})]
 
@@ -97,7 +97,7 @@ async def show(visit: Visit) -> Response:
 
 def asked_rollout(visit: Visit) -> Rollout:
     """Raises `NotFound`."""
-    return visit.site.firmware.rollouts.get(visit.request.path_params["number"])
+    return visit.site.firmware.rollouts.get_to(visit.request.path_params["number"], visit.person)
 
 
 def _page_after(step: Step, said: str) -> Handler:
