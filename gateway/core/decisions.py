@@ -59,9 +59,9 @@ class Decisions:
             raise Conflict("%(id)s is not rejected.", id=module.id)
         await self._registry.remove(module, "unrejected", by)
 
-    async def _each(self, id: str, decide: Any, *args: Any) -> Outcome:
+    async def _each(self, id: str, decide: Any, by: Person, *args: Any) -> Outcome:
         try:
-            await decide(self._registry.get(id), *args)
+            await decide(self._registry.visible(id, by), by, *args)
         except GatewayError as error:
             return Outcome(id, error)
         return Outcome(id)
@@ -104,6 +104,7 @@ class Decisions:
         """A re-enrolment gets the module back: its token replaces the old one, everything else stays."""
         _must_manage(by)
         self._check_waits(number)
+        self._registry.visible(self._registry.claim(number).module_id, by)
         claim, digest = self._registry.take_claim(number)
         module = self._registry.get(claim.module_id)
         kept = self._registry.digests(module)
@@ -134,6 +135,7 @@ class Decisions:
     async def reject_claim(self, number: int, by: Person) -> None:
         _must_manage(by)
         self._check_waits(number)
+        self._registry.visible(self._registry.claim(number).module_id, by)
         claim = self._registry.claim(number)
         self._note_decided(claim, "rejected", by)
         self._end_claim(claim, "rejected", by)

@@ -107,8 +107,9 @@ class Registry(Roster):
     async def edit(self, key: str, by: Person, **fields: Any) -> Module:
         """Rename, move or give away a module. Owners rename theirs; giving away is for those who manage."""
         module = self.changeable(key, by)
-        if "owner_id" in fields and not may_manage(by):
-            raise Forbidden("Only a technician or an admin gives a module to somebody.")
+        # Both decide who sees it.
+        if fields.keys() & {"owner_id", "group"} and not may_manage(by):
+            raise Forbidden("Only a technician or an admin gives a module to somebody, or into a group.")
         for name in ("name", "location", "group"):
             if name in fields and (not isinstance(fields[name], str) or len(fields[name]) > MAX_TEXT):
                 raise Invalid(

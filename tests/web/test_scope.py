@@ -109,3 +109,10 @@ async def test_a_scope_that_says_otherwise_than_the_role_is_refused(house: House
     with pytest.raises(Invalid, match="at most 50 groups"):
         await people.set_scope(technician.id, [f"g{n}" for n in range(51)], True, admin)
     assert people.get(technician.id).role is Role.TECHNICIAN
+
+
+async def test_an_owner_does_not_put_his_module_before_others(house: House) -> None:
+    await house.module("G-3", owner="user")
+    user = await house.browser("user")
+    await user.call("PATCH", "/modules/G-3", 403, json={"group": "garden"})
+    await user.call("PATCH", "/modules/G-3", 200, json={"name": "mine"})
