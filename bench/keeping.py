@@ -8,9 +8,9 @@ from typing import Any
 
 from bench.timing import spread
 from bench.worker import serve
-from gateway.core import rollups
 from gateway.core.core import open_core
-from gateway.core.rollups import ask
+from gateway.core.readings import rollups
+from gateway.core.readings.rollups import ask
 from gateway.core.values import Application
 from gateway.settings import Settings
 

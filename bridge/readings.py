@@ -8,7 +8,7 @@ import msgspec
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
 from gateway.core.events import FirmwareReported, ModuleEventRaised
-from gateway.core.takeovers import HardwareSaid
+from gateway.core.notify.takeovers import HardwareSaid
 from gateway.core.values import Module
 
 MAX_BATCH = 1000

@@ -10,8 +10,8 @@ from firmware.windows import Site
 from gateway.core import clock
 from gateway.core.desired import Desired
 from gateway.core.presence import PresenceBook
+from gateway.core.readings.telemetry import Telemetry
 from gateway.core.registry import Registry
-from gateway.core.telemetry import Telemetry
 from gateway.core.values import Module
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from gateway.core.alert_values import Alert
-from gateway.core.channel_values import Channel
 from gateway.core.core import Core
+from gateway.core.notify.alert_values import Alert
+from gateway.core.notify.channel_values import Channel
 from web.alertwords import SEVERITY_ICONS, kind_word, severity_word
 from web.language import told
 

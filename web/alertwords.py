@@ -1,7 +1,7 @@
 """What alerts are called on pages and in messages."""
 
-from gateway.core.channel_values import Item
 from gateway.core.errors import Said
+from gateway.core.notify.channel_values import Item
 from web.language import gettext, later, told
 
 KIND_WORDS = {

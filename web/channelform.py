@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.core.alert_values import KINDS
-from gateway.core.channel_values import ChannelKind, Plan, Target
 from gateway.core.errors import Invalid
-from gateway.core.quiet import QuietHours
+from gateway.core.notify.alert_values import KINDS
+from gateway.core.notify.channel_values import ChannelKind, Plan, Target
+from gateway.core.notify.quiet import QuietHours
 from web.alertwords import kind_word
 from web.language import LANGUAGES, language
 from web.language import gettext as _

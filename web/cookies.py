@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.core.preferences import THEMES
-from gateway.core.sessions import BROWSER_S, COOKIE
+from gateway.core.access.preferences import THEMES
+from gateway.core.access.sessions import BROWSER_S, COOKIE
 
 SESSION = COOKIE
 THEME = "passerelle_theme"

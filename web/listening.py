@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.core.access.preferences import Preference
 from gateway.core.core import Core
-from gateway.core.preferences import Preference
 from web import cookies
 from web.language import ENGLISH, LANGUAGES, speaking
 from web.localtime import in_zone

@@ -6,8 +6,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from gateway.core.access.preferences import zones
 from gateway.core.errors import Invalid
-from gateway.core.preferences import zones
 
 _MAX_ZONE = 64
 # Empty: not known, or UTC itself.

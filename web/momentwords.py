@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from firmware.house import Firmware
-from gateway.core.alert_values import Sentence
 from gateway.core.core import Core
 from gateway.core.errors import NotFound
+from gateway.core.notify.alert_values import Sentence
 from gateway.core.timeline import KINDS, Moment
 from gateway.core.types import ModuleType
 from web import wording

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gateway.core.preferences import zones
+from gateway.core.access.preferences import zones
 from web import language, updatewords, wording
 
 HERE = Path(__file__).parent

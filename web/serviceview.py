@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from gateway.core.access.services import ServiceAccount
 from gateway.core.core import Core
 from gateway.core.rights import ServiceRole
-from gateway.core.services import ServiceAccount
 from web.language import gettext, later
 from web.rightswords import Right, TopicOf, example, rights_of_role
 

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.core import clock
+from gateway.core.access.preferences import THEMES, Preference
+from gateway.core.access.sessions import Session
 from gateway.core.errors import GatewayError, Unauthenticated
-from gateway.core.preferences import THEMES, Preference
 from gateway.core.rights import Person, Service, may_administer, may_manage
-from gateway.core.sessions import Session
 from web import cookies, csrf, localtime
 from web.language import LANGUAGES, language, told
 from web.listening import language_of

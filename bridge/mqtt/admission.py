@@ -3,9 +3,9 @@
 from bridge.mqtt.link import Refusal
 from bridge.topics import NONCE, Topics, is_for_gateway
 from gateway.core import rights
+from gateway.core.access.services import Services
 from gateway.core.registry import Registry
 from gateway.core.rights import Action, Enrolling, ModuleIdentity, Principal, Service
-from gateway.core.services import Services
 
 
 class Admission:

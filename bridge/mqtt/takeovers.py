@@ -1,7 +1,7 @@
 """Who pushes whom out: a session that takes the place of one that is still there is told on the hub."""
 
 from gateway.core.events import Hub
-from gateway.core.takeovers import SessionTakenOver
+from gateway.core.notify.takeovers import SessionTakenOver
 
 
 class Takeovers:

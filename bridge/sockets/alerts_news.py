@@ -5,8 +5,8 @@ import asyncio
 from bridge.sockets.audience import Audience
 from bridge.sockets.speaker import Speaker
 from gateway.core import clock
-from gateway.core.alert_values import AlertChanged, AlertsSeen
 from gateway.core.core import Core
+from gateway.core.notify.alert_values import AlertChanged, AlertsSeen
 
 CHANGED = "notifications:changed"
 PERIOD_S = 0.5

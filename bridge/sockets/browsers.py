@@ -18,11 +18,11 @@ from bridge.sockets.strangers import REFUSED_S
 from bridge.sockets.telling import Telling
 from bridge.sockets.updates_news import UpdatesNews
 from gateway.core import audit, clock
+from gateway.core.access.sessions import COOKIE
 from gateway.core.core import Core
 from gateway.core.errors import GatewayError, Invalid
 from gateway.core.events import SessionsEnded
 from gateway.core.rights import Person, Role, may_administer
-from gateway.core.sessions import COOKIE
 
 MAX_WATCHED = 10_000
 MAX_PAGE = 64

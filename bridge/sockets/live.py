@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 from gateway.core.commands import Handover
 from gateway.core.core import Core
 from gateway.core.events import ClaimDecided, CredentialsChanged, ModuleChanged, ModuleRemoved
+from gateway.core.notify.takeovers import SessionTakenOver
 from gateway.core.rights import ModuleIdentity
-from gateway.core.takeovers import SessionTakenOver
 from gateway.core.values import Command, Module
 
 Why = Literal["takeover", "revoked"]

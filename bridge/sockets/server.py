@@ -10,7 +10,7 @@ import socketio
 from engineio.payload import Payload
 
 from bridge.sockets.engine import hang_up
-from gateway.core.sessions import COOKIE
+from gateway.core.access.sessions import COOKIE
 
 MAX_MESSAGE = 1_000_000
 MAX_LINE = 300

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from gateway.core import audit, clock, tokens
+from gateway.core.access.people import People
 from gateway.core.errors import Forbidden, Full, Invalid, NotFound
 from gateway.core.events import ClientChanged, ClientRemoved, Hub
 from gateway.core.joining import Joining
 from gateway.core.limits import Throttle
-from gateway.core.people import People
 from gateway.core.rights import Client, Person, may_administer
 from gateway.storage.models_dialects import ClientRow
 from gateway.storage.store import Store

@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core import audit
-from gateway.core.access_keys import AccessKeys
-from gateway.core.accounts import Accounts
-from gateway.core.alerting import Alerting, make_alerting
+from gateway.core.access.access_keys import AccessKeys
+from gateway.core.access.accounts import Accounts
+from gateway.core.access.halfway import KnownBrowsers
+from gateway.core.access.invitations import Invitations
+from gateway.core.access.people import People
+from gateway.core.access.personal_tokens import PersonalTokens
+from gateway.core.access.preferences import Preferences
+from gateway.core.access.second_factor import SecondFactors
+from gateway.core.access.services import Services
+from gateway.core.access.sessions import Sessions
+from gateway.core.access.sign_ups import SignUps
 from gateway.core.anchor import Anchorage
 from gateway.core.audit import Audit
 from gateway.core.bootstrap import Bootstrap
@@ -25,30 +33,22 @@ from gateway.core.device_log import DeviceLog
 from gateway.core.devices import Devices
 from gateway.core.enrolment import Enrolment
 from gateway.core.events import Hub
-from gateway.core.halfway import KnownBrowsers
-from gateway.core.history import History
 from gateway.core.instance import Instance
-from gateway.core.invitations import Invitations
 from gateway.core.joining import Joining
-from gateway.core.keeping import Keeping
 from gateway.core.mailbox import Mailbox
 from gateway.core.maintenance import MaintenanceMode
 from gateway.core.moments import Moments
+from gateway.core.notify.alerting import Alerting, make_alerting
 from gateway.core.own_types import OwnTypes
 from gateway.core.ownership import Ownership
-from gateway.core.people import People
-from gateway.core.personal_tokens import PersonalTokens
-from gateway.core.preferences import Preferences
 from gateway.core.presence import PresenceBook
 from gateway.core.proof import Proofs
 from gateway.core.pulse import Pulse
+from gateway.core.readings.history import History
+from gateway.core.readings.keeping import Keeping
+from gateway.core.readings.telemetry import Telemetry
 from gateway.core.registry import Registry
-from gateway.core.second_factor import SecondFactors
-from gateway.core.services import Services
-from gateway.core.sessions import Sessions
-from gateway.core.sign_ups import SignUps
 from gateway.core.standing import Standing
-from gateway.core.telemetry import Telemetry
 from gateway.core.timeline import Timeline
 from gateway.core.types import Types, builtin
 from gateway.core.values import Module

@@ -34,7 +34,7 @@ CHOICES: tuple[Choice, ...] = (
     ),
     Choice(
         "web.hsts", "Encryption", "Tell browsers to come by https only", True,
-        hint="For a year, whatever the port: other services of this host are then reached by https only, too.",
+        hint="For a year, on any port: other services of this host are then reached by https only, too.",
     ),
     Choice(
         "rest.calls_a_minute", "Programs", "Each program may call REST", 1800, unit="times a minute", low=60,

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from gateway.core.alert_values import AlertChanged, sentence
 from gateway.core.desired import DesiredSet, ReportedInStep
 from gateway.core.device_log import LogWritten
 from gateway.core.errors import Said
@@ -19,6 +18,7 @@ from gateway.core.events import (
     ModuleRemoved,
     PresenceChanged,
 )
+from gateway.core.notify.alert_values import AlertChanged, sentence
 from gateway.core.registry import Registry
 from gateway.core.timeline import Timeline
 from gateway.core.values import Module

@@ -1,6 +1,6 @@
 """Couriers: they carry news of alerts out of the house, each over one kind of channel."""
 
-from gateway.core.post import Post
+from gateway.core.notify.post import Post
 from gateway.couriers.mail import Mail
 from gateway.couriers.ntfy import Ntfy
 from gateway.couriers.webhook import Webhook

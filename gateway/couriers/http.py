@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 from gateway.core.errors import Said
-from gateway.core.post import Undelivered
+from gateway.core.notify.post import Undelivered
 
 TIMEOUT_S = 15.0
 # The first that fits.

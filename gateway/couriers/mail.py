@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate
 
-from gateway.core.channel_values import Channel, News, Target
 from gateway.core.errors import Said
-from gateway.core.post import Undelivered
+from gateway.core.notify.channel_values import Channel, News, Target
+from gateway.core.notify.post import Undelivered
 from gateway.couriers.wording import worded
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.channel_values import Channel, News
+from gateway.core.notify.channel_values import Channel, News
 from gateway.couriers.http import post
 from gateway.couriers.wording import worded
 

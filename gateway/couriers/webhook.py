@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from gateway.core import clock
-from gateway.core.channel_values import Channel, Item, News
 from gateway.core.errors import Said
+from gateway.core.notify.channel_values import Channel, Item, News
 from gateway.couriers.http import post
 
 SIGNATURE = "X-Passerelle-Signature"

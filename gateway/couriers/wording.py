@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.core.channel_values import Channel, Item, News
+from gateway.core.notify.channel_values import Channel, Item, News
 from web.alertwords import item_text, item_title
 from web.language import gettext as _
 from web.language import ngettext, speaking

@@ -1,4 +1,4 @@
-"""The tables around people: who may come, what else proves them, and tokens of their own. Times are UTC ms."""
+"""Tables for invitations, sign-ups, second factors and tokens; and what a session was opened with."""
 
 from peewee import BigIntegerField, CharField, IntegerField, TextField
 

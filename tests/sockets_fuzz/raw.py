@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import aiohttp
 
-from gateway.core.sessions import COOKIE
+from gateway.core.access.sessions import COOKIE
 
 PATIENCE_S = 30
 RECORD = "\x1e"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gateway.core import totp
+from gateway.core.access import totp
 from tests.gateway_process import ADMIN, GatewayProcess
 
 from .chromium import watched

@@ -9,9 +9,9 @@ from starlette.applications import Starlette
 from firmware.facts import Facts
 from firmware.house import Firmware
 from firmware.values import Image
+from gateway.core.access.sessions import COOKIE, Session
 from gateway.core.core import Core
 from gateway.core.rights import Person, Role, ServiceRole
-from gateway.core.sessions import COOKIE, Session
 from gateway.core.values import Application, Module
 from tests.web.reader import Page
 

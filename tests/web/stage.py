@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.core.channel_values import Plan, Target
+from gateway.core.notify.channel_values import Plan, Target
 from gateway.core.rights import Person, Role, ServiceRole
 from gateway.core.values import Application
 from tests.web.house import PASSWORD, Caller, House

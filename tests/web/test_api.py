@@ -215,7 +215,7 @@ async def test_telemetry_as_json_and_csv(house: House) -> None:
 
 
 async def test_the_export_goes_on_past_one_page(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.core.history.EXPORT_PAGE", 7)
+    monkeypatch.setattr("gateway.core.readings.history.EXPORT_PAGE", 7)
     module = await house.module("G-1")
     now_ms = clock.now_ms()
     for n in range(30):

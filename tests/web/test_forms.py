@@ -106,7 +106,8 @@ async def test_the_window_opens_counts_down_and_closes(house: House, back: str) 
     join = house.core.joining.join
     assert (join.mode, join.type, join.quota_left) == ("window", 8, 3)
     assert 0 < join.until_ms - clock.now_ms() <= 900_000
-    assert re.search(r"closes in 1[45]:\d\d or after 3 more devices\. Only for devices of type Weather\.", page.text)
+    closes = r"closes in 1[45]:\d\d or after 3 more devices\. Only for devices of type Weather\."
+    assert re.search(closes, page.text)
     page = await browser.done(back, "/join", mode="closed")
     assert "turned away" in page.text
     assert house.core.joining.join.mode == "closed"

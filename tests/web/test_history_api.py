@@ -69,7 +69,7 @@ async def test_exports_of_several_and_of_all_keys(house: House) -> None:
 
 
 async def test_an_export_may_be_of_averages(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.core.history.EXPORT_PAGE", 3)
+    monkeypatch.setattr("gateway.core.readings.history.EXPORT_PAGE", 3)
     start = await filled(house)
     program = await house.program("technician")
     reply = await program.http.get("/api/v1/modules/G-1/telemetry.csv?key=t&from=0&step=300000")

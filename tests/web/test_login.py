@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.core.sessions import COOKIE
+from gateway.core.access.sessions import COOKIE
 from tests.web.house import PASSWORD, House
 from tests.web.reader import Page
 from web.pages.login import own_path

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.core import clock, totp
-from gateway.core.sessions import COOKIE
+from gateway.core import clock
+from gateway.core.access import totp
+from gateway.core.access.sessions import COOKIE
 from tests.web.house import PASSWORD, Caller, House
 from tests.web.reader import Page
 from web.cookies import HALFWAY, KNOWN

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from gateway.core.access.sessions import COOKIE
 from gateway.core.rights import ServiceRole, grants
-from gateway.core.sessions import COOKIE
 from tests.web.house import PASSWORD, Caller, House
 from web.rightswords import _WORDS, rights_of_role
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.preferences import Preference
+from gateway.core.access.preferences import Preference
 from tests.web.house import House
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from gateway.core.sessions import COOKIE
+from gateway.core.access.sessions import COOKIE
 from tests.web.house import PASSWORD, Caller, House
 from web.pages import PAGES
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from gateway.core.access.personal_tokens import PersonalToken
 from gateway.core.errors import Invalid
-from gateway.core.personal_tokens import PersonalToken
 from web.access import Access
 from web.api.auth import login_of
 from web.api.models_people import OwnAccount, OwnPatch, TokenIn, TokenMade, TokenPage

@@ -4,8 +4,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.invitations import Invitation
-from gateway.core.sign_ups import SignUp
+from gateway.core.access.invitations import Invitation
+from gateway.core.access.sign_ups import SignUp
 from web.access import Access
 from web.api.models import UserOut
 from web.api.models_people import (

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from gateway.core.access.sessions import Session
 from gateway.core.errors import Forbidden, Unauthenticated
-from gateway.core.sessions import Session
 from web.access import Access
 from web.api.models import RefreshToken, TokenPair
 from web.api.models_people import AccessKey, Ended, EverywhereQuery, LogIn, SessionPage

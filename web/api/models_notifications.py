@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.core.alert_rules import MOST_GROUPS, MOST_MINUTES
-from gateway.core.channel_values import MAX_NAME, MAX_SECRET, MAX_TEXT, MAX_URL
+from gateway.core.notify.alert_rules import MOST_GROUPS, MOST_MINUTES
+from gateway.core.notify.channel_values import MAX_NAME, MAX_SECRET, MAX_TEXT, MAX_URL
 from web.api.paging import PageQuery
 from web.api.table import Model
 

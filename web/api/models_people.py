@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.core.invitations import DEFAULT_DAYS, MAX_DAYS, MAX_NOTE
-from gateway.core.personal_tokens import MAX_DAYS as MAX_TOKEN_DAYS
-from gateway.core.personal_tokens import MAX_NAME
+from gateway.core.access.invitations import DEFAULT_DAYS, MAX_DAYS, MAX_NOTE
+from gateway.core.access.personal_tokens import MAX_DAYS as MAX_TOKEN_DAYS
+from gateway.core.access.personal_tokens import MAX_NAME
 from gateway.core.rights import Role, ServiceRole
 from web.api.models import MAX_PASSWORD, MAX_TEXT, Credentials, UserOut
 from web.api.table import Model

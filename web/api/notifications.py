@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.alert_values import Alert
-from gateway.core.channel_values import Channel, Plan, Target
 from gateway.core.errors import Invalid
-from gateway.core.quiet import QuietHours
+from gateway.core.notify.alert_values import Alert
+from gateway.core.notify.channel_values import Channel, Plan, Target
+from gateway.core.notify.quiet import QuietHours
 from web.access import Access
 from web.api.models_notifications import (
     AlertPage,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from gateway.core.sessions import COOKIE
+from gateway.core.access.sessions import COOKIE
 from web import csrf, kept
 from web.access import Access
 from web.api import examples
@@ -192,9 +192,7 @@ def _responses(row: Operation, names: dict[Any, str], schemas: dict[str, Any]) -
     success: dict[str, Any] = {"description": row.summary}
     if row.reply is not None:
         name = names[row.reply, "serialization"]
-        success["content"] = {
-            row.media: {"schema": _ref(name), "example": examples.of_model(name, schemas)}
-        }
+        success["content"] = {row.media: {"schema": _ref(name), "example": examples.of_model(name, schemas)}}
     elif row.media != JSON:
         success["content"] = {row.media: {"schema": {"type": "string"}}}
     headers = (["Location"] if row.status in (201, 202) else []) + ["Idempotent-Replayed"] * row.is_kept

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from gateway.core.access.people import User
+from gateway.core.access.services import ServiceAccount
 from gateway.core.errors import Invalid
-from gateway.core.people import User
-from gateway.core.services import ServiceAccount
 from web.access import Access
 from web.api.models import (
     NewToken,

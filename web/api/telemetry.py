@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway.core import clock
 from gateway.core.core import Core
 from gateway.core.errors import Invalid
-from gateway.core.history import DAY_MS, MAX_POINTS, Point
+from gateway.core.readings.history import DAY_MS, MAX_POINTS, Point
 from gateway.core.types import NAME
 from web import csvs, wording
 from web.access import Access

@@ -5,9 +5,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from gateway.core.access.personal_tokens import RANKS
+from gateway.core.access.sessions import Session
 from gateway.core.errors import GatewayError, Invalid, Unauthenticated
-from gateway.core.personal_tokens import RANKS
-from gateway.core.sessions import Session
 from web import cookies
 from web.access import Access
 from web.agents import short

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from gateway.core.access.personal_tokens import Scope
 from gateway.core.errors import GatewayError, Invalid
-from gateway.core.personal_tokens import Scope
 from gateway.core.rights import Role
 from web.access import Access
 from web.language import gettext as _

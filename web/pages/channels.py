@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from gateway.core.alert_rules import DEFAULT, MOST_MINUTES
-from gateway.core.channel_values import CHANNEL_KINDS, ChannelKind
 from gateway.core.errors import Invalid
+from gateway.core.notify.alert_rules import DEFAULT, MOST_MINUTES
+from gateway.core.notify.channel_values import CHANNEL_KINDS, ChannelKind
 from web.access import Access
 from web.alertview import channel_view
 from web.channelform import empty_plan, form_of, plan_of, secret_of, words

@@ -5,10 +5,10 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from gateway.core.accounts import Caller
+from gateway.core.access.accounts import Caller
+from gateway.core.access.halfway import MINUTES
 from gateway.core.addresses import neighbourhood
 from gateway.core.errors import GatewayError
-from gateway.core.halfway import MINUTES
 from web import cookies
 from web.access import Access
 from web.pages import resume

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from gateway.core.access.people import User
 from gateway.core.errors import GatewayError, Invalid
-from gateway.core.people import User
 from gateway.core.rights import Role
 from web import rolewords
 from web.access import Access

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from gateway.core.access.preferences import THEMES
 from gateway.core.errors import GatewayError, Invalid
-from gateway.core.preferences import THEMES
 from web import cookies
 from web.access import Access
 from web.language import LANGUAGES, speaking

@@ -1,4 +1,4 @@
-"""Tables for invitations, sign-ups, second factors and personal tokens; and what a session was opened with."""
+"""Tables for invitations, sign-ups, second factors and tokens; and what a session was opened with."""
 
 from typing import Any
 

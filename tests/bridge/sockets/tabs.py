@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import socketio
 import uvicorn
 
-from gateway.core.sessions import COOKIE
+from gateway.core.access.sessions import COOKIE
 from tests.bridge.house import until
 
 PATIENCE_S = 20

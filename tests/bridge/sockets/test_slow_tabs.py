@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
+from gateway.core.access.sessions import COOKIE
 from gateway.core.events import Alert
-from gateway.core.sessions import COOKIE
 from tests.bridge.sockets.tabs import PATIENCE_S, tab
 from tests.bridge.sockets.test_browsers import open_world
 

@@ -201,7 +201,7 @@ async def test_each_sees_for_himself(tmp_path, clock):
 
 
 async def test_the_history_is_bounded(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("gateway.core.alerts.CLOSED_KEPT", 3)
+    monkeypatch.setattr("gateway.core.notify.alerts.CLOSED_KEPT", 3)
     async with watched(tmp_path, clock) as house:
         module = await house.module()
         for _ in range(6):
@@ -231,7 +231,7 @@ async def test_rules_that_change_hold_for_those_who_are_away_already(tmp_path, c
 
 
 async def test_a_storm_of_alerts_takes_its_time(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("gateway.core.watch_lost.MOST_A_TICK", 3)
+    monkeypatch.setattr("gateway.core.notify.watch_lost.MOST_A_TICK", 3)
     async with watched(tmp_path, clock) as house:
         modules = await house.modules(22)
         house.comes(*modules)

@@ -4,8 +4,8 @@ import pytest
 
 from gateway.core.certificates import CertificateChanged, CertificateExpires
 from gateway.core.events import FirmwareJobChanged, RolloutChanged
-from gateway.core.room import HistoryHealth, HistoryHealthChanged
-from gateway.core.takeovers import HardwareSaid, SessionTakenOver
+from gateway.core.notify.takeovers import HardwareSaid, SessionTakenOver
+from gateway.core.readings.room import HistoryHealth, HistoryHealthChanged
 from tests.gateway.alerts.watched import MINUTE_S, watched
 from tests.gateway.core.heart import ADMIN, TECHNICIAN, application
 

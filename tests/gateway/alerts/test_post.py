@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.core.channel_values import Plan, Target
 from gateway.core.errors import Conflict, Forbidden, Invalid, Said
-from gateway.core.post import GIVE_UP_S, Undelivered
-from gateway.core.quiet import QuietHours
+from gateway.core.notify.channel_values import Plan, Target
+from gateway.core.notify.post import GIVE_UP_S, Undelivered
+from gateway.core.notify.quiet import QuietHours
 from gateway.storage.models_alerts import ChannelRow, DeliveryRow
 from tests.gateway.alerts.watched import MINUTE_S, watched
 from tests.gateway.core.heart import ADMIN, TECHNICIAN, raises
@@ -150,7 +150,7 @@ async def test_what_one_receiver_refuses_does_not_hold_up_the_rest(tmp_path, clo
 
 
 async def test_the_queue_is_bounded_and_the_oldest_go(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr("gateway.core.deliveries.MOST_WAITING", 10)
+    monkeypatch.setattr("gateway.core.notify.deliveries.MOST_WAITING", 10)
     async with watched(tmp_path, clock) as house:
         receiver = employ(house)
         channel = await house.channel()
@@ -281,7 +281,15 @@ async def test_who_may_and_what_may_be_a_channel(tmp_path, clock):
             await channels.add(channel.plan, "x", TECHNICIAN)
         async with raises(Conflict):
             await house.channel(name="WEBHOOK 1")
-        for url in ("", "ftp://x/", "http://", "http://a:b@host/", "javascript:x", "http://h/\nx", "http://[x/"):
+        for url in (
+            "",
+            "ftp://x/",
+            "http://",
+            "http://a:b@host/",
+            "javascript:x",
+            "http://h/\nx",
+            "http://[x/",
+        ):
             async with raises(Invalid):
                 await house.channel(name="other", target=Target(url=url))
         mail = Target(host="mail.test", sender="a@b.c", receivers="d@e.f", user="u", security="none")

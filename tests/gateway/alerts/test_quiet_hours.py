@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.core.errors import Invalid
-from gateway.core.quiet import QuietHours
+from gateway.core.notify.quiet import QuietHours
 from gateway.core.sealing import Seal
 
 PARIS = "Europe/Paris"
@@ -60,7 +60,12 @@ def test_both_hours_of_the_clock_that_is_set_back_are_quiet():
 @pytest.mark.parametrize(
     ("begin", "end"),
     [
-        ("22:00", ""), ("", "07:00"), ("24:00", "07:00"), ("7", "8"), ("22:00", "22:00"), ("22:60", "1:00"),
+        ("22:00", ""),
+        ("", "07:00"),
+        ("24:00", "07:00"),
+        ("7", "8"),
+        ("22:00", "22:00"),
+        ("22:60", "1:00"),
         ("a", "b"),
     ],
 )

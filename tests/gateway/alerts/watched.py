@@ -2,9 +2,9 @@
 
 from contextlib import asynccontextmanager
 
-from gateway.core.alert_values import AlertChanged
-from gateway.core.alerting import make_alerting
-from gateway.core.channel_values import Plan, Target
+from gateway.core.notify.alert_values import AlertChanged
+from gateway.core.notify.alerting import make_alerting
+from gateway.core.notify.channel_values import Plan, Target
 from gateway.core.presence import PresenceBook
 from tests.gateway.core.heart import ADMIN, approved, heard, open_heart
 

@@ -6,11 +6,12 @@ import anyio
 import pytest
 
 from gateway.control import perform
-from gateway.core import totp
+from gateway.core.access import totp
+from gateway.core.access.accounts import CODES_OF_ALL
+from gateway.core.access.second_factor import RECOVERY_CODES, SecondFactorNeeded
 from gateway.core.core import open_core
 from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from gateway.core.rights import Role
-from gateway.core.second_factor import RECOVERY_CODES, SecondFactorNeeded
 from gateway.settings import Settings
 from tests.gateway.core.heart import PASSWORD, Clock, open_heart
 
@@ -201,3 +202,19 @@ async def test_the_command_line_lets_an_admin_in_who_lost_everything(tmp_path, c
         trail = await core.audit.rows()
         removed = next(row for row in trail if row["action"] == "user.second_factor_off")
         assert removed["who"] == "command line"
+
+
+async def test_many_addresses_together_do_not_guess_a_code(tmp_path, clock):
+    async with open_heart(tmp_path) as core:
+        person, phone, _ = await ann_with_a_phone(core, clock)
+        for throttle in (core.accounts._codes, core.accounts._codes_of_all):
+            throttle._clock = lambda: 1000.0
+        user = core.accounts.people.get(person.id)
+        for number in range(CODES_OF_ALL):
+            with pytest.raises(SecondFactorNeeded):
+                await core.accounts._prove_factor(user, "000000", f"203.0.113.{number}")
+        with pytest.raises(TooMany):
+            await core.accounts._prove_factor(user, "000000", "198.51.100.1")
+        # Whoever has logged in with this browser before gets in all the same.
+        clock.pass_s(30)
+        await core.accounts._prove_factor(user, phone.code(), HERE, core.accounts.known.mark(user.id))

@@ -3,9 +3,9 @@
 import anyio
 import pytest
 
+from gateway.core.access.sign_ups import MAX_WAITING, SignUpsChanged
 from gateway.core.errors import Closed, Conflict, Forbidden, Full, Invalid, NotFound, TooMany, Unauthenticated
 from gateway.core.rights import Role
-from gateway.core.sign_ups import MAX_WAITING, SignUpsChanged
 from tests.gateway.core.heart import OWNER, PASSWORD, TECHNICIAN, Clock, heard, open_heart
 
 pytestmark = pytest.mark.anyio

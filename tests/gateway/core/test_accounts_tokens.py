@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.core.access.personal_tokens import MAX_TOKENS, PREFIX
 from gateway.core.errors import Conflict, Forbidden, Invalid, NotFound
-from gateway.core.personal_tokens import MAX_TOKENS, PREFIX
 from gateway.core.rights import Person, Role
 from tests.gateway.core.heart import PASSWORD, Clock, open_heart
 

@@ -6,12 +6,12 @@ import anyio
 import jwt
 import pytest
 
-from gateway.core.accounts import Caller
+from gateway.core.access.accounts import Caller
+from gateway.core.access.people import MAX_HASHES_WAITING
+from gateway.core.access.sessions import MAX_PER_PERSON
 from gateway.core.addresses import neighbourhood
 from gateway.core.errors import Forbidden, NotFound, TooMany, Unauthenticated, Unavailable
-from gateway.core.people import MAX_HASHES_WAITING
 from gateway.core.rights import Role
-from gateway.core.sessions import MAX_PER_PERSON
 from tests.gateway.core.heart import ADMIN, OWNER, PASSWORD, Clock, open_heart
 
 pytestmark = pytest.mark.anyio

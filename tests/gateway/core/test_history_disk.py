@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core import purging
 from gateway.core.errors import Unavailable
-from gateway.core.late import HOUR_MS
-from gateway.core.rollups import ask
-from gateway.core.room import MB, Disk, HistoryHealthChanged, floor_of, measure, state_of
+from gateway.core.readings import purging
+from gateway.core.readings.late import HOUR_MS
+from gateway.core.readings.rollups import ask
+from gateway.core.readings.room import MB, Disk, HistoryHealthChanged, floor_of, measure, state_of
 from tests.gateway.core.heart import ADMIN, approved, heard, open_heart, raises
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ def report(core, module, clock, count, key="a"):
 async def test_a_disk_that_fills_up(clock, monkeypatch):
     """On a real file system of 64 MB, of which a tenth must stay free."""
     clock.ms = clock.ms // HOUR_MS * HOUR_MS
-    monkeypatch.setattr("gateway.core.trust._beat_ms", lambda: clock.s * 1000)
+    monkeypatch.setattr("gateway.core.readings.trust._beat_ms", lambda: clock.s * 1000)
     with small_disk(64) as place:
         async with open_heart(place / "data") as core:
             module, _ = await approved(core)
@@ -91,7 +91,7 @@ async def test_a_disk_that_fills_up(clock, monkeypatch):
 
 async def test_the_cap_that_an_admin_grants(tmp_path, clock, monkeypatch):
     clock.ms = clock.ms // HOUR_MS * HOUR_MS
-    monkeypatch.setattr("gateway.core.trust._beat_ms", lambda: clock.s * 1000)
+    monkeypatch.setattr("gateway.core.readings.trust._beat_ms", lambda: clock.s * 1000)
     async with open_heart(tmp_path) as core:
         module, _ = await approved(core)
         core.telemetry.report(module, {"silent": 1})  # stays, and is in nobody's way

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.core import purging
-from gateway.core.late import HOUR_MS
-from gateway.core.levels import Known, Stretch, plan
+from gateway.core.readings import purging
+from gateway.core.readings.late import HOUR_MS
+from gateway.core.readings.levels import Known, Stretch, plan
 from tests.gateway.core.heart import approved, open_heart
 
 pytestmark = pytest.mark.anyio

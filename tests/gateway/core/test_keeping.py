@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from gateway.core import rollups
-from gateway.core.late import FIVE_MINUTES_MS, HOUR_MS
-from gateway.core.rollups import ask
+from gateway.core.readings import rollups
+from gateway.core.readings.late import FIVE_MINUTES_MS, HOUR_MS
+from gateway.core.readings.rollups import ask
 from gateway.core.types import Keep, ModuleType
 from tests.gateway.core.heart import ADMIN, approved, open_heart
 
@@ -18,8 +18,8 @@ DAY_MS = 24 * HOUR_MS
 def clock(clock, monkeypatch):
     """It stands at a full hour, and the monotonic clock of the job goes with it."""
     clock.ms = clock.ms // HOUR_MS * HOUR_MS
-    monkeypatch.setattr("gateway.core.trust._beat_ms", lambda: clock.s * 1000)
-    monkeypatch.setattr("gateway.core.keeping.PURGE_EVERY_S", 0)
+    monkeypatch.setattr("gateway.core.readings.trust._beat_ms", lambda: clock.s * 1000)
+    monkeypatch.setattr("gateway.core.readings.keeping.PURGE_EVERY_S", 0)
     return clock
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core import telemetry
 from gateway.core.errors import Invalid
 from gateway.core.events import TelemetryChanged
-from gateway.core.telemetry import MAX_SERIES
+from gateway.core.readings import telemetry
+from gateway.core.readings.telemetry import MAX_SERIES
 from tests.gateway.core.heart import ADMIN, LED, approved, heard, open_heart
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.channel_values import Channel, Item, News, Plan, Target
-from gateway.core.post import Undelivered
+from gateway.core.notify.channel_values import Channel, Item, News, Plan, Target
+from gateway.core.notify.post import Undelivered
 from gateway.couriers.mail import Mail
 from gateway.couriers.ntfy import Ntfy
 from gateway.couriers.webhook import Webhook, signature

@@ -35,7 +35,8 @@ TABLES = (
 def schema(path):
     with sqlite3.connect(path) as db:
         rows = db.execute(
-            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'schema_migration%' AND type != 'trigger'"
+            "SELECT name, sql FROM sqlite_master"
+            " WHERE name NOT LIKE 'schema_migration%' AND type != 'trigger'"
         )
         return {name: sql for name, sql in rows if not name.startswith("sqlite_")}
 

@@ -1,0 +1,1 @@
+"""People and programs: who they are, how they prove it, what they reach."""
