@@ -121,6 +121,7 @@ class Keeping:
     async def _roll_span(self, from_ms: int, to_ms: int) -> None:
         """Within one hour. What comes from here on for this time is late, so nothing falls between."""
         self._late.rolled_ms = max(self._late.rolled_ms, to_ms)
+        await self._all_there()
         for first, last in await self._store.read(lambda: rollups.series_slices(SERIES)):
             fives = await self._store.read(partial(rollups.fives, first, last, from_ms, to_ms))
             if fives:
@@ -129,6 +130,10 @@ class Keeping:
                 hours = await self._store.read(partial(rollups.hours, first, last, to_ms - HOUR_MS, to_ms))
                 await self._slices.write(partial(rollups.write, HourRow, hours))
         await self._finish_span(to_ms)
+
+    async def _all_there(self) -> None:
+        """Raises `Unavailable` while readings wait for the database, which a sum would miss for ever."""
+        await self._store.run(lambda: None)
 
     async def _finish_span(self, to_ms: int) -> None:
         self._late.rolled_ms = max(self._late.rolled_ms, to_ms)
@@ -140,6 +145,7 @@ class Keeping:
             found = await self._store.read(mending.marks)
             if not found:
                 return
+            await self._all_there()
             spans = await self._store.read(partial(mending.recounted, found))
             await self._slices.write(partial(mending.settle, found, spans, self._done_ms))
 
