@@ -25,7 +25,7 @@ class _Template:
 
 def recorded(text: str) -> str:
     """What a ledger holds, as its reader would say it; as it stands where no template of ours fits."""
-    as_it_is = language() == ENGLISH or len(text) > _MOST
+    as_it_is = not text or language() == ENGLISH or len(text) > _MOST
     return text if as_it_is else _recognised(language(), text)
 
 
