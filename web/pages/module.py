@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.core.core import Core
 from gateway.core.rights import may_act
 from gateway.core.values import Module
-from web import wording
+from web import localtime, wording
 from web.access import Access
 from web.commandforms import command_forms
 from web.language import gettext as _
@@ -60,7 +60,7 @@ async def show(visit: Visit) -> Response:
         edit=edit_view(visit, module),
         facts=_facts(core, module),
         card=card,
-        zone=core.settings.time_zone,
+        zone=localtime.zone_name() or core.settings.time_zone,
         timeline=timeline,
         stays=stays,
         log=log,
