@@ -15,8 +15,9 @@ from web import csrf
 KEPT_S = 3600.0
 MOST, MOST_OF_ADDRESS = 200, 10
 MAX_BYTES = 64 * 1024
-# Never kept, whatever the form: passwords, tokens, codes of a second factor, and the old session's token.
-_SECRET = re.compile(r"passw|secret|token|otp|shared_key", re.IGNORECASE)
+# Never kept, whatever the form: passwords (as every form calls them), tokens, codes of a second factor, and
+# the old session's token.
+_SECRET = re.compile(r"pass|secret|token|otp|shared_key|\A(current|new|again)\Z", re.IGNORECASE)
 # A tick that confirms something is made anew by whoever sends it.
 TICKS = frozenset({"confirm", "override"})
 

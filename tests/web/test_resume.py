@@ -1,10 +1,13 @@
 """A session that ends in the middle of a form: what was typed is carried over the login, and only shown."""
 
+import re
+
 import pytest
 
 from tests.web.house import PASSWORD, Caller, House
 from tests.web.reader import Page
 from web.carried import MAX_BYTES, MOST_OF_ADDRESS, CarriedForms, carried_of
+from web.render import HERE
 
 pytestmark = pytest.mark.anyio
 EDIT = "/modules/A-1/edit"
@@ -65,7 +68,7 @@ async def test_a_tick_is_made_anew(house: House) -> None:
 async def test_a_password_is_never_kept(house: House) -> None:
     browser = await house.browser("technician")
     await ended(house, browser)
-    fields = {"current_password": "s3cret-1", "password": "s3cret-2", "name": "Tom", "csrf": "x"}
+    fields = {"current": "s3cret-1", "new": "s3cret-2", "again": "s3cret-3", "name": "Tom", "csrf": "x"}
     reply = await browser.http.post("/account/password", data=fields)
     page = await browser.page(await logged_in(browser, reply.headers["location"]))
     assert "which is never kept" in page.text and "Tom" in page.text and "s3cret" not in page.text
@@ -134,3 +137,14 @@ def test_what_is_kept_of_a_form(anyio_backend: str) -> None:
     assert kept.fields == (("a", "1"), ("a", "2"))
     assert (kept.ticks, kept.left_out) == (("confirm",), True)
     assert carried_of("/x", [("csrf", "t")]) is None
+
+
+def test_no_field_of_a_password_is_kept(anyio_backend: str) -> None:
+    """However a template calls it."""
+    field = re.compile(r'ui\.field\([^,]+, "(\w+)",[^\n]*type="password"')
+    texts = [path.read_text() for path in (HERE / "templates").glob("*.html")]
+    names = {name for text in texts for name in field.findall(text)}
+    assert {"password", "passphrase", "again", "current", "new", "secret"} <= names
+    for name in names:
+        kept = carried_of("/x", [(name, "s3cret"), ("other", "x")])
+        assert kept is not None and kept.left_out and kept.fields == (("other", "x"),), name

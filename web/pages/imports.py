@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from anyio import to_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from gateway.core import importing
-from gateway.core.declaring import Fault, Means
+from gateway.core.declaring import Declarations, Fault, Means
 from gateway.core.errors import GatewayError, Invalid, NotFound
 from web.access import Access
 from web.language import gettext as _
@@ -53,14 +54,19 @@ async def check(visit: Visit) -> Response:
     except Invalid as refused:
         return await show(replace(visit, refused=refused))
     declarations = visit.site.core.decisions.declarations
-    sheet = importing.read(text)
-    faults = importing.faults_of(sheet, declarations)
+    # Thousands of lines take their time, and the loop has others to serve.
+    sheet, faults = await to_thread.run_sync(_checked, text, declarations)
     if visit.text("step") == "enter" and not faults and visit.refused is None:
         try:
             return await _enter(visit, sheet)
         except GatewayError as error:
             visit = replace(visit, refused=error)
     return await show(visit, text=text, **_report(sheet, faults))
+
+
+def _checked(text: str, declarations: Declarations) -> tuple[importing.Sheet, list[Fault]]:
+    sheet = importing.read(text)
+    return sheet, importing.faults_of(sheet, declarations)
 
 
 def _report(sheet: importing.Sheet, faults: list[Fault]) -> dict[str, Any]:
