@@ -62,7 +62,9 @@ export class VirtualList {
     row.className = "spacer";
     row.setAttribute("aria-hidden", "true");
     row.append(document.createElement("td"));
-    row.firstChild.colSpan = 8;
+    // Over the columns that are shown: one more would take room that nothing fills.
+    const shown = [...this.table.tHead.rows[0].cells].filter((cell) => getComputedStyle(cell).display !== "none");
+    row.firstChild.colSpan = Math.max(1, shown.length);
     return row;
   }
 
