@@ -13,7 +13,7 @@ from web import csvs, wording
 from web.language import gettext as _
 
 HEAD = ("number", "time", "level", "who", "role", "action", "subject", "address", "details")
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 200
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from web.access import Access
 from web.api.paging import whole
 from web.api.table import Call, Operation
-from web.views import natural, visible
+from web.views import natural, seen_by
 
 TAG = "Modules"
 
@@ -28,7 +28,7 @@ async def find(call: Call) -> Any:
     core = call.visit.site.core
     modules: Counter[str] = Counter()
     online: Counter[str] = Counter()
-    for module in visible(core, call.visit.principal):
+    for module in seen_by(core, call.visit.principal):
         if module.group:
             modules[module.group] += 1
             online[module.group] += core.status(module) == "online"

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from gateway.core import clock
 from gateway.core.core import Core
+from gateway.core.values import Module
 from gateway.storage.models import proxy
 from web import wording
 from web.access import Access
@@ -33,10 +34,10 @@ async def show(visit: Visit) -> Response:
     core = visit.site.core
     approved = [module for module in core.registry.all() if module.life == "approved"]
     statuses = Counter(core.status(module) for module in core.registry.all())
-    return visit.page(
+    return await visit.long_page(
         "admin_statistics.html",
         by_status=[(status, _(words), statuses[status]) for status, words in wording.STATUS_WORDS.items()],
-        by_type=_counted(type_name(core, module.type) for module in approved),
+        by_type=_by_type(core, approved),
         by_group=_counted(module.group or _("no group") for module in approved),
         total=len(approved),
         plots=plots(core.pulse.samples()),
@@ -46,6 +47,14 @@ async def show(visit: Visit) -> Response:
         people=len(core.accounts.people.all()),
         logged_in=core.accounts.sessions.online_people(),
     )
+
+
+def _by_type(core: Core, modules: Iterable[Module]) -> Counted:
+    """Two types may be called the same."""
+    counts: Counter[str] = Counter()
+    for code, count in Counter(module.type for module in modules).items():
+        counts[type_name(core, code)] += count
+    return counts.most_common()
 
 
 def _counted(words: Iterable[str]) -> Counted:

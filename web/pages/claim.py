@@ -6,13 +6,14 @@ from starlette.responses import Response
 
 from gateway.core.errors import GatewayError
 from gateway.core.ownership import plain, spaced
+from gateway.core.rights import may_see
 from gateway.core.values import Module
 from web.access import Access
 from web.language import gettext as _
 from web.notices import Notice
-from web.ownerview import ClaimView, claim_view
+from web.ownerview import ClaimView, claim_view, claimable
 from web.pages.table import Page
-from web.views import module_type, visible
+from web.views import in_order, module_type, seen_by
 from web.visit import Visit
 
 MAX_LABELS = 200
@@ -45,12 +46,14 @@ async def claim(visit: Visit) -> Response:
 async def labels(visit: Visit) -> Response:
     """A code and its QR for each module of `ids`, or for all that wait for an owner, to be printed."""
     asked, wanted = _wanted(visit)
-    made = [label for module in wanted if (label := _label(visit, module)) is not None]
+    # A code is made for those that are printed only: there may be thousands.
+    free = [module for module in wanted if claimable(visit, module)]
+    made = [label for module in free[:MAX_LABELS] if (label := _label(visit, module)) is not None]
     return await visit.long_page(
         "labels.html",
-        labels=made[:MAX_LABELS],
-        more=max(0, len(made) - MAX_LABELS),
-        without=asked - len(made) if asked else 0,
+        labels=made,
+        more=max(0, len(free) - MAX_LABELS),
+        without=asked - len(free) if asked else 0,
     )
 
 
@@ -60,8 +63,9 @@ def _wanted(visit: Visit) -> tuple[int, list[Module]]:
     listed = ",".join(visit.request.query_params.getlist("ids")).split(",")
     ids = list(dict.fromkeys(id.strip().lower() for id in listed if id.strip()))
     if not ids:
-        return 0, list(visible(core, visit.person))
-    return len(ids), [module for id in ids if (module := core.registry.known(id)) is not None]
+        return 0, in_order(module for module in seen_by(core, visit.person) if claimable(visit, module))
+    known = (module for id in ids if (module := core.registry.known(id)) is not None)
+    return len(ids), [m for m in known if may_see(visit.person, m.owner_id, m.group)]
 
 
 def _label(visit: Visit, module: Module) -> Label | None:

@@ -22,7 +22,7 @@ from web.pages.table import Page
 from web.pages.waiting import waiting_items
 from web.pulseview import plots
 from web.rolloutview import RolloutView, rollout_views
-from web.views import ModuleView, view_of, visible
+from web.views import ModuleView, seen_by, view_of
 from web.visit import Visit
 
 SHOWN = 6
@@ -36,11 +36,11 @@ _SHOWN_BELOW = ("waiting", "update", "rollout")
 
 async def show(visit: Visit) -> Response:
     core = visit.site.core
-    modules = list(visible(core, visit.person))
+    modules = list(seen_by(core, visit.person))
     counted = Counter(core.status(module) for module in modules)
     statuses = [s for s in wording.STATUS_WORDS if counted[s] or s in _ALWAYS_COUNTED]
     alerts = core.alerting.book.open_to(visit.person)
-    return visit.page(
+    return await visit.long_page(
         "dashboard.html",
         total=len(modules),
         counts=[(status, wording.status_word(status), counted[status]) for status in statuses],

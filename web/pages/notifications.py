@@ -22,7 +22,7 @@ async def show(visit: Visit) -> Response:
     before = _number(visit.query("before")) or book.newest + 1
     open_alerts = core.alerting.open_alerts(visit.person)
     past = book.past(visit.person, before, SHOWN + 1)
-    return visit.page(
+    return await visit.long_page(
         "notifications.html",
         open_alerts=[alert_view(core, alert, seen) for alert in open_alerts[:MOST_OPEN]],
         more_open=max(0, len(open_alerts) - MOST_OPEN),

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from gateway.core.core import Core
 from gateway.core.decisions import Outcome
 from gateway.core.errors import Conflict, GatewayError, Invalid
-from gateway.core.rights import Principal
+from gateway.core.rights import Principal, may_see
 from web.access import Access
 from web.joinview import join_types, join_view
 from web.language import gettext as _
@@ -16,7 +16,7 @@ from web.language import ngettext, told
 from web.notices import Notice
 from web.ownerview import claim_view
 from web.pages.table import Page
-from web.views import ModuleView, type_name, view_of, visible
+from web.views import ModuleView, seen_by, type_name, view_of
 from web.visit import Visit
 
 MAX_NAME = 100
@@ -46,7 +46,7 @@ class Item:
 
 
 def newcomers(core: Core, visitor: Principal) -> list[Item]:
-    pending = (module for module in visible(core, visitor) if module.life == "pending")
+    pending = (module for module in seen_by(core, visitor) if module.life == "pending")
     return sorted(
         (
             Item(
@@ -62,17 +62,17 @@ def newcomers(core: Core, visitor: Principal) -> list[Item]:
 
 
 def claims(core: Core, visitor: Principal) -> list[Item]:
-    seen = {module.id for module in visible(core, visitor)}
+    waiting = ((claim, core.registry.get(claim.module_id)) for claim in core.registry.claims())
     return [
         Item(
             claim.module_id, str(claim.information.get("name", ""))[:MAX_NAME],
             str(claim.information.get("location", ""))[:MAX_NAME], "", claim.hardware, claim.firmware,
             claim.address, claim.created_at_ms, claim.expires_at_ms, claim.number,
-            view_of(core, core.registry.get(claim.module_id)),
+            view_of(core, module),
             _locked(core, core.registry.claim_digest(claim.number)),
         )
-        for claim in core.registry.claims()
-        if claim.module_id in seen
+        for claim, module in waiting
+        if may_see(visitor, module.owner_id, module.group)
     ]  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def waiting_items(core: Core, visitor: Principal) -> list[Item]:
 
 async def show(visit: Visit) -> Response:
     core = visit.site.core
-    rejected = [module for module in visible(core, visit.person) if module.life == "rejected"]
+    rejected = [module for module in seen_by(core, visit.person) if module.life == "rejected"]
     return visit.page(
         "waiting.html",
         newcomers=newcomers(core, visit.person),
