@@ -5,6 +5,7 @@ ones go, and what lacks is listed.
 """
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -14,7 +15,6 @@ from itertools import count
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_javascript
 from babel.messages.pofile import write_po
 from jinja2.ext import babel_extract
 
@@ -29,7 +29,11 @@ FOR_PROGRAMS = (
     "firmware/device/", "gateway/simulator/", "gateway/storage/", "gateway/cli.py", "gateway/control.py",
 )  # fmt: skip
 REFUSALS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
-COUNTING = {"ngettext", "plural"}
+COMMENT = re.compile(r"^[ \t]*//.*$", re.MULTILINE)
+# `t("…")`, `later("…")` and `plural("…", "…")`, however deep within another text they stand.
+SAYING = re.compile(
+    r'(?<![\w.$])(?P<name>t|later|plural)\(\s*"(?P<one>(?:[^"\\]|\\.)*)"(?:,\s*"(?P<many>(?:[^"\\]|\\.)*)")?'
+)
 SINGLE = {"_", "gettext", "later", *REFUSALS}
 CHOICE_TEXTS = ("group", "label", "hint", "unit")
 PLACEHOLDER = re.compile(r"%\((\w+)\)[a-z]|%%|%")
@@ -118,7 +122,7 @@ def template_of(node: ast.JoinedStr | ast.Constant) -> str:
 def called(found: Iterable[tuple], file: str) -> Iterator[Text]:
     for line, name, message, *_ in found:
         one, many, *_ = (*message, "") if isinstance(message, tuple) else (message, "")
-        yield Text(one or "", (many or "") if name in COUNTING else "", file, line)
+        yield Text(one or "", (many or "") if name == "ngettext" else "", file, line)
 
 
 def in_template(path: Path, file: str) -> Iterator[Text]:
@@ -128,9 +132,11 @@ def in_template(path: Path, file: str) -> Iterator[Text]:
 
 
 def in_script(path: Path, file: str) -> Iterator[Text]:
-    with path.open("rb") as source:
-        options = {"parse_template_string": True}
-        yield from called(extract_javascript(source, ("t", "plural", "later"), (), options), file)
+    source = COMMENT.sub("", path.read_text())
+    for call in SAYING.finditer(source):
+        one, many = (json.loads(f'"{part or ""}"') for part in call.group("one", "many"))
+        line = source.count("\n", 0, call.start()) + 1
+        yield Text(one, many if call["name"] == "plural" else "", file, line)
 
 
 def in_types(path: Path, file: str) -> Iterator[Text]:
@@ -171,7 +177,7 @@ def texts(root: Path = ROOT) -> list[Text]:
     for path in sorted(file for package in PACKAGES for file in (root / package).rglob("*")):
         file = path.relative_to(root).as_posix()
         if path.suffix in READERS and "/vendor/" not in file and not file.startswith(FOR_PROGRAMS):
-            found += [text for text in READERS[path.suffix](path, file) if text.one and "${" not in text.one]
+            found += [text for text in READERS[path.suffix](path, file) if text.one]
             found += recorded(path, file) if file in RECORDS else []
     return found
 
