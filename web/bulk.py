@@ -67,9 +67,10 @@ def _approving(visit: Visit, modules: list[Module]) -> Plan:
         raise Conflict(
             "Each device is approved with the code that it shows, so one after another, in the waiting room."
         )
-    waiting = {claim.module_id for claim in core.registry.claims()}
+    waiting = {claim.module_id for claim in tuple(core.registry.claims())}
     does = [m for m in modules if m.life == "pending" or m.id in waiting]
-    rest = [Skipped(m, _("It does not wait for approval.")) for m in modules if m not in does]
+    there = {m.id for m in does}
+    rest = [Skipped(m, _("It does not wait for approval.")) for m in modules if m.id not in there]
 
     async def perform(module: Module) -> None:
         (outcome,) = await core.decisions.approve([module.id], visit.person)

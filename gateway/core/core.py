@@ -96,7 +96,7 @@ class Core:
 
     def status(self, module: Module) -> str:
         """`pending` or `rejected`, and once approved whether it is there."""
-        return self.presence.of(module.id).state if module.life == "approved" else module.life
+        return self.presence.state(module.id) if module.life == "approved" else module.life
 
     def describe(self, module: Module) -> dict[str, Any]:
         """A module as programs and pages see it; times are UTC milliseconds."""

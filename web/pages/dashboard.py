@@ -1,5 +1,6 @@
 """The start page: how many, what waits, what needs a look, and the front door."""
 
+import heapq
 from collections import Counter
 
 from starlette.responses import Response
@@ -61,12 +62,15 @@ async def show(visit: Visit) -> Response:
 def _attention(core: Core, modules: list[Module], alerted: set[int | None]) -> list[ModuleView]:
     """Modules that went or waver, the latest first; what an alert says already is not said again."""
     now_ms = clock.now_ms()
-    odd = [m for m in modules if core.status(m) in _ATTENTION or core.presence.of(m.id).unstable]
-    recent = [
-        m for m in odd if m.number not in alerted and now_ms - core.presence.of(m.id).since_ms < NEWS_MS
-    ]
-    recent.sort(key=lambda module: -core.presence.of(module.id).since_ms)
-    return [view_of(core, module) for module in recent[:SHOWN]]
+    known = ((module, core.presence.of(module.id)) for module in modules if module.number not in alerted)
+    recent = (
+        (presence.since_ms, module)
+        for module, presence in known
+        if now_ms - presence.since_ms < NEWS_MS
+        and (presence.unstable or (module.life == "approved" and presence.state in _ATTENTION))
+    )
+    newest = heapq.nlargest(SHOWN, recent, key=lambda found: found[0])
+    return [view_of(core, module) for _, module in newest]
 
 
 def _updates(visit: Visit, modules: list[Module]) -> list[JobView]:
