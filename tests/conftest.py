@@ -7,13 +7,16 @@ import pytest
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 not_run: list[str] = []
 # Here processes are started and killed, so a file takes long; begun last, one would be waited for alone.
-LONG = ("faults", "device", "updates", "dialects", "story", "sockets_fuzz", "conformance")
+LONG = (
+    "faults", "device", "updates", "dialects", "story", "sockets_fuzz", "conformance", "gateway/couriers",
+    "web/test_schemathesis.py", "web/test_audit_every_route.py", "web/test_languages.py",
+)  # fmt: skip
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     places = [config.rootpath / "tests" / folder for folder in LONG]
-    items.sort(key=lambda item: not any(place in item.path.parents for place in places))
+    items.sort(key=lambda item: not any(place in (item.path, *item.path.parents) for place in places))
 
 
 @pytest.fixture(scope="session")
