@@ -61,8 +61,11 @@ def key_of(header: str) -> str:
     return header
 
 
-def caller_of(who: Principal) -> str:
-    return f"person {who.id}" if isinstance(who, Person) else f"service {getattr(who, 'name', '')}"
+def caller_of(who: Principal, *, logged_in: bool = True) -> str:
+    """A token of one's own hears no answer to a login: there may be more in it than the token may know."""
+    if isinstance(who, Person):
+        return f"person {who.id}" if logged_in else f"token of person {who.id}"
+    return f"service {getattr(who, 'name', '')}"
 
 
 class KeptAnswers:

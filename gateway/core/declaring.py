@@ -12,7 +12,7 @@ from gateway.core.errors import Conflict, Forbidden, GatewayError, Invalid, Said
 from gateway.core.events import Hub
 from gateway.core.records import LISTED, Digests
 from gateway.core.registry import MAX_TEXT, Registry
-from gateway.core.rights import Person, may_manage, name_of
+from gateway.core.rights import Person, may_manage, may_see, name_of
 from gateway.core.types import Types
 from gateway.core.values import Module
 
@@ -50,6 +50,8 @@ class Declarations:
         """
         if isinstance(by, Person) and not may_manage(by):
             raise Forbidden("Only a technician or an admin enters devices.")
+        if isinstance(by, Person):
+            _check_reach(entries, by)
         # Thousands of secrets take their time, and the loop has others to serve.
         drafts, secrets = await asyncio.to_thread(self._drafts, entries, name_of(by), means)
 
@@ -104,6 +106,13 @@ class Declarations:
                 raise Invalid(
                     "the %(name)s must be one line of at most %(most)s characters.", name=name, most=MAX_TEXT
                 )
+
+
+def _check_reach(entries: Sequence[Entry], by: Person) -> None:
+    """Whoever looks after some groups enters devices into these; raises `Forbidden`."""
+    groups = {str(entry.get("group") or "") for entry in entries}
+    if any(not may_see(by, None, group) for group in groups):
+        raise Forbidden("You enter devices into your own groups only: give each of them its group.")
 
 
 class Taken(Fault, frozen=True):

@@ -144,3 +144,14 @@ async def test_what_may_not_be_done_is_not_told_again_either(house: House) -> No
     await house.core.accounts.people.edit(house.people["admin"].id, other, active=False)
     assert (await post(admin, "/users", "k", lea)).status_code == 401
     assert (await post(house.anybody(), "/users", "k", lea)).status_code == 401
+
+
+async def test_a_token_of_ones_own_hears_no_answer_to_a_login(house: House) -> None:
+    admin = await house.program("admin")
+    person = await house.person("admin")
+    _, secret = await house.core.accounts.tokens.add(person, "thief", "act")
+    new = {"name": "another", "scope": "act"}
+    made = await post(admin, "/tokens", "same", new)
+    assert made.status_code == 201
+    stolen = await post(house.anybody(authorization=f"Bearer {secret}"), "/tokens", "same", new)
+    assert stolen.status_code == 403 and made.json()["token"] not in stolen.text

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.core.errors import Said
+from gateway.core.errors import Forbidden, Said
 from gateway.core.events import RolloutChanged
 from gateway.core.values import Application
 from tests.web.house import Caller, House
@@ -115,3 +115,16 @@ async def test_all_that_match_are_all_within_the_scope(wide: House, action: str)
         text = (await caller.http.post("/modules/bulk", data=form | more)).text.lower()
         text = text.replace("faraway-1", "").replace("zanzibar", "") if more else text
         assert not [trace for trace in TRACES if trace in text]
+
+
+async def test_devices_are_entered_into_ones_own_groups_only(wide: House) -> None:
+    await _scoped(wide, "technician")
+    person = wide.people["technician"]
+    declare = wide.core.decisions.declare
+    for group in ("zanzibar", ""):
+        with pytest.raises(Forbidden, match="your own groups"):
+            await declare([{"serial": "NEW-1", "type": 7, "group": group}], person, with_token=True)
+    ((module, _),) = await declare(
+        [{"serial": "NEW-1", "type": 7, "group": "garden"}], person, with_token=True
+    )
+    assert module.group == "garden"

@@ -133,9 +133,8 @@ async def _done(operation: Operation, call: Call) -> Response:
 async def _asked(call: Call, operation: Operation, key: str) -> kept.Asked:
     request = call.visit.request
     whole = [request.url.path, request.url.query, await request.body()]
-    return kept.Asked(
-        kept.caller_of(call.visit.principal), f"POST {operation.path}", key, msgspec.msgpack.encode(whole)
-    )
+    caller = kept.caller_of(call.visit.principal, logged_in=call.visit.login is not None)
+    return kept.Asked(caller, f"POST {operation.path}", key, msgspec.msgpack.encode(whole))
 
 
 def _check_json(request: Request) -> None:
