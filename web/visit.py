@@ -185,6 +185,6 @@ class Visit:
             "nav": menu(self.manages, self.administers, self.path),
             "maintenance": self.site.core.maintenance.state,
             "unseen_alerts": self._unseen(),
-            "waiting_count": self.site.core.registry.waiting() if self.manages else 0,
+            "waiting_count": self.site.core.registry.waiting_for(self.principal) if self.manages else 0,
             "typed": self.typed,
         }

@@ -95,8 +95,17 @@ class Telling:
         self._speaker.say("join:changed", msgspec.to_builtins(event.join), self._staff())
 
     def _waiting_changed(self, _: WaitingChanged | None = None) -> None:
-        count = {"waiting": self._core.registry.waiting(), "timestamp": clock.now_ms()}
-        self._speaker.say("waiting:changed", count, self._staff())
+        counted: dict[int, list[str]] = {}
+        # For those who look after all, which are most, it is counted once.
+        whole = self._core.registry.waiting()
+        for browser in self._audience.all():
+            if browser.person.role is not Role.USER:
+                sees_all = browser.may_see(None)
+                count = whole if sees_all else self._core.registry.waiting_for(browser.person)
+                counted.setdefault(count, []).append(browser.sid)
+        for count, sids in counted.items():
+            said = {"waiting": count, "timestamp": clock.now_ms()}
+            self._speaker.say("waiting:changed", said, sids)
 
     def _alert(self, event: Alert) -> None:
         data = msgspec.to_builtins(event) | {"timestamp": clock.now_ms()}

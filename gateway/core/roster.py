@@ -90,6 +90,14 @@ class Roster:
         """How many newcomers and re-enrolments wait for a decision."""
         return sum(module.life == "pending" for module in self._modules.values()) + len(self._claims)
 
+    def waiting_for(self, who: Principal) -> int:
+        """As `waiting`, of those that somebody may see."""
+        if may_see(who, None):
+            return self.waiting()
+        pending = [module for module in self._modules.values() if module.life == "pending"]
+        claimed = [self._modules[claim.module_id.lower()] for claim in self._claims.values()]
+        return sum(may_see(who, module.owner_id, module.group) for module in pending + claimed)
+
     def authenticate(self, id: object, token: object) -> ModuleIdentity | None:
         """Who proves himself with this token; None for anything else, in the same time for all."""
         module = self.known(id) if isinstance(id, str) else None

@@ -128,3 +128,10 @@ async def test_devices_are_entered_into_ones_own_groups_only(wide: House) -> Non
         [{"serial": "NEW-1", "type": 7, "group": "garden"}], person, with_token=True
     )
     assert module.group == "garden"
+
+
+async def test_only_who_may_decide_is_told_that_somebody_waits(wide: House) -> None:
+    for name, waiting in (("technician_2", 2), ("technician", 0)):
+        caller = await (_scoped(wide, name) if name == "technician" else wide.browser(name))
+        assert (await caller.call("GET", "/stats", 200))["waiting"] == waiting
+        assert wide.core.registry.waiting_for(wide.people[name]) == waiting

@@ -81,7 +81,7 @@ async def stats(call: Call) -> Any:
     whole = visit.manages or isinstance(visit.visitor, Service)
     return {
         "modules": {status: counted[status] for status in STATUS_WORDS},
-        "waiting": core.registry.waiting() if visit.manages else counted["pending"],
+        "waiting": core.registry.waiting_for(visit.principal) if visit.manages else counted["pending"],
         "telemetry_received": core.telemetry.received,
         "telemetry_set_aside": core.telemetry.set_aside.total(),
         "gateway": await _gateway(call) if whole else None,
