@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,14 +18,13 @@ Groups = list[tuple[str, list[dict[str, Any]]]]
 
 
 def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
-    made = openapi.document(operations)
-
+    # Made when somebody first asks, beside the loop: it takes a third of a second, and few ever do.
     async def document(request: Request) -> Response:
-        return JSONResponse(made)
+        return JSONResponse(await to_thread.run_sync(openapi.document, operations))
 
     async def page(request: Request) -> Response:
         visit = by_cookie(request, site)
-        groups = shown(operations, visit.base_url)
+        groups = await to_thread.run_sync(shown, operations, visit.base_url)
         return await visit.long_page("docs.html", groups=groups, back_path="/api/docs")
 
     return [
