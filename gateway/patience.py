@@ -23,6 +23,7 @@ class PatientHttp(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._patience: asyncio.TimerHandle | None = None
         self._taken = 0
+        self._in_body = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -31,7 +32,8 @@ class PatientHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._patience is None and (self.cycle is None or self.cycle.response_complete):
             self._begin()
-        if self._patience is not None:
+        # What is left of a body whose request was answered early must end in time too, but is no header.
+        if self._patience is not None and not self._in_body:
             self._taken += len(data)
         super().data_received(data)
         if self._patience is not None and self._taken > MAX_HEADERS and not self.transport.is_closing():
@@ -44,8 +46,14 @@ class PatientHttp(HttpToolsProtocol):
             self._begin()
 
     def on_headers_complete(self) -> None:
+        self._in_body = True
         self._end()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._end()
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()

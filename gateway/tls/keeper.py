@@ -45,7 +45,8 @@ class Tls:
         """The context, or None without TLS. Raises `Invalid` when certificate and key cannot be used."""
         if self._settings.tls_mode != "off" and self.context is None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._show(self._pair(), context)
+            pair = self._pair()
+            self._show(pair, self._tried_out(pair), context)
             self.context = context
         return self.context
 
@@ -65,7 +66,7 @@ class Tls:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._look.set)
         warned_ms = 0
         while True:
-            if await asyncio.to_thread(self.follow):
+            if await self.follow_beside():
                 hub.publish(CertificateChanged(self.days_left()))
                 warned_ms = 0
             if self.days_left() <= WARN_DAYS and clock.now_ms() - warned_ms >= DAY_MS:
@@ -78,19 +79,32 @@ class Tls:
 
     def follow(self) -> bool:
         """Look once; True when another certificate is shown from here on."""
+        return self._change(self._found())
+
+    async def follow_beside(self) -> bool:
+        """The same beside the loop; but the change is made on it, so that no handshake meets half of it."""
+        return self._change(await asyncio.to_thread(self._found))
+
+    def _found(self) -> tuple[Pair, Certificate] | None:
+        """Another pair than the one that is shown, tried out; None when there is none that can be used."""
         if self.context is None:
-            return False
+            return None
         try:
             pair = self._pair()
             if pair in (self._shown, self._tried):
-                return False
+                return None
             self._tried = pair
-            self._show(pair, self.context)
+            return pair, self._tried_out(pair)
         except Invalid as error:
             if self.problem != error.message:
                 log.error("%s The certificate from before stays.", error.message)
             self.problem = error.message
+            return None
+
+    def _change(self, found: tuple[Pair, Certificate] | None) -> bool:
+        if found is None or self.context is None:
             return False
+        self._show(*found, self.context)
         log.info("The certificate was changed; it ends in %d days.", self.days_left())
         return True
 
@@ -110,18 +124,14 @@ class Tls:
         except (OSError, ValueError) as error:
             raise _unusable(error) from None
 
-    def _show(self, pair: Pair, context: ssl.SSLContext) -> None:
+    def _tried_out(self, pair: Pair) -> Certificate:
         """Try the pair on a context that nobody uses: half of a bad one must not reach the other."""
         certificate = self._read(pair)
-        with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-            # One file of one moment: what is tried is what is shown.
-            file.write(pair.chain + b"\n" + pair.key)
-            file.flush()
-            try:
-                for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
-                    each.load_cert_chain(file.name, password=_no_password)
-            except (OSError, ValueError) as error:
-                raise _unusable(error) from None
+        _load(pair, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        return certificate
+
+    def _show(self, pair: Pair, certificate: Certificate, context: ssl.SSLContext) -> None:
+        _load(pair, context)
         self._shown = self._tried = pair
         self.current, self.problem = certificate, ""
 
@@ -149,6 +159,17 @@ def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 over the certificate, as browsers show it."""
     text = sha256(certificate.public_bytes(Encoding.DER)).hexdigest().upper()
     return ":".join(text[at : at + 2] for at in range(0, len(text), 2))
+
+
+def _load(pair: Pair, context: ssl.SSLContext) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        # One file of one moment: what is tried is what is shown.
+        file.write(pair.chain + b"\n" + pair.key)
+        file.flush()
+        try:
+            context.load_cert_chain(file.name, password=_no_password)
+        except (OSError, ValueError) as error:
+            raise _unusable(error) from None
 
 
 def _no_password() -> str:

@@ -27,9 +27,15 @@ async def well(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
+async def refused(request: Request) -> Response:
+    """An answer that does not wait for the body."""
+    return PlainTextResponse("no", 413)
+
+
 @asynccontextmanager
 async def serving() -> AsyncIterator[int]:
-    app = Starlette(routes=[Route("/healthz", well, methods=["GET", "POST"])])
+    early = Route("/early", refused, methods=["POST"])
+    app = Starlette(routes=[Route("/healthz", well, methods=["GET", "POST"]), early])
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, http=PatientHttp, log_config=None, access_log=False, lifespan="off"
     )
@@ -121,6 +127,31 @@ async def test_a_request_takes_as_long_as_its_body_does(monkeypatch: pytest.Monk
             await asyncio.sleep(0.15)
             writer.write(b"x")
         assert b"200 OK" in await ended(reader)
+        writer.close()
+
+
+async def test_what_is_left_of_a_body_is_no_header_of_the_next_request() -> None:
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        size = 40 * MAX_HEADERS
+        writer.write(f"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n".encode())
+        assert b"413" in await reader.readuntil(b"\r\n\r\n")
+        for _ in range(40):
+            writer.write(b"x" * MAX_HEADERS)
+            await writer.drain()
+        writer.write(REQUEST + b"\r\n")
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+async def test_but_it_must_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+        assert b"413" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"x")
+        assert await ended(reader) in (b"", b"no")
         writer.close()
 
 

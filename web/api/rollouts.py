@@ -68,7 +68,7 @@ def _act(word: str, step: Step, summary: str) -> Operation:
 
 OPERATIONS = [
     Operation("POST", "/rollouts", create, Access.MANAGE, "Plan one and start it", TAG, reply=RolloutOut,
-              body=RolloutIn, status=201, errors=(409,)),
+              body=RolloutIn, status=201, errors=(404, 409)),
     Operation("GET", "/rollouts", find, Access.MANAGE, "Rollouts, the newest first", TAG, reply=RolloutPage,
               query=PageQuery),
     Operation("GET", "/rollouts/{number:int}", get, Access.MANAGE, "One, with every module in it", TAG,
