@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ARGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 PATIENCE_MS = 30_000
+# What a page shall show, it may show late on a machine that is shared.
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
