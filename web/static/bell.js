@@ -18,8 +18,17 @@ function shown() {
   return Number(document.querySelector("[data-unseen-count]")?.textContent ?? 0);
 }
 
+// What came between the page's making and the stream's first word.
+async function catchUp() {
+  const response = await fetch("/api/v1/notifications?limit=20", { credentials: "same-origin" }).catch(() => null);
+  if (!response?.ok) return;
+  const unseen = (await response.json()).items.filter(({ seen }) => !seen).length;
+  if (known === null && unseen > shown()) show(unseen);
+}
+
 export function startBell(refresh) {
   onSocket((socket) => {
+    socket.on("connect", catchUp);
     socket.on("notifications:changed", ({ unseen }) => {
       if (unseen > (known ?? shown())) announce(t("A new alert"));
       known = unseen;
